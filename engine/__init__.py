@@ -1,0 +1,1 @@
+"""The signal engine: kernels, graph, simulation, research and the live loop."""
