@@ -1,0 +1,85 @@
+"""History of one step over plain arrays: for tests, benchmarks and notebooks; programs run through the graph."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.kernels.drive import address
+from engine.kernels.step import Step
+from parquet_store.errors import Usage
+
+ANCHOR_BARS = 1024
+_CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2, *[ctypes.c_uint64] * 6)
+
+
+def anchors(number: NDArray[np.int64], before: int | None = None) -> NDArray[np.uint8]:
+    """Return, for each bar, whether rolling sums start afresh there.
+
+    Parameters
+    ----------
+    number : ndarray of int64, shape (n,)
+        Absolute bar numbers, increasing.
+    before : int, optional
+        The number of the bar before the first; None: there was none, and the first bar is no anchor.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n,)
+        1 where ``number // 1024`` differs from that of the bar before.
+    """
+    block = number // ANCHOR_BARS
+    flags = np.empty(number.size, np.uint8)
+    if number.size:
+        flags[0] = before is not None and block[0] != before // ANCHOR_BARS
+        flags[1:] = block[1:] != block[:-1]
+    return flags
+
+
+def column(
+    step: Step,
+    inputs: Sequence[NDArray[np.float64]],
+    params: Sequence[float] = (),
+    number: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.float64], ...]:
+    """Run one step over history.
+
+    Parameters
+    ----------
+    step : Step
+    inputs : sequence of ndarray of float64, shape (n,)
+        One array for each of the step's inputs, in order.
+    params : sequence of float
+        One value for each of the step's parameters, in order.
+    number : ndarray of int64, shape (n,), optional
+        Absolute bar numbers, which place the anchors; 0, 1, 2, ... if not given.
+
+    Returns
+    -------
+    tuple of ndarray of float64, shape (n,)
+        One array for each output; NaN is unknown.
+
+    Raises
+    ------
+    Usage
+        Wrong number of inputs or parameters, different lengths, a parameter out of range.
+    """
+    sources = [np.ascontiguousarray(x, dtype=np.float64) for x in inputs]
+    if len(sources) != len(step.inputs) or len({x.size for x in sources}) != 1:
+        sizes = [x.size for x in sources]
+        raise Usage(f"{step.name}: got inputs of {sizes} bars, expected {len(step.inputs)} of one length")
+    if len(params) != len(step.params):
+        raise Usage(f"{step.name}: got {len(params)} parameters, expected {', '.join(step.params) or 'none'}")
+    settings = step.check(params)
+    n = sources[0].size
+    flags = anchors(np.arange(n) if number is None else number)
+    outputs = tuple(np.empty(n) for _ in step.outputs)
+    into = np.array([(x.ctypes.data, 1) for x in sources], np.uint64)
+    out = np.array([(x.ctypes.data, 1) for x in outputs], np.uint64)
+    values, state, ring = np.array((*settings, 0.0)), np.array((*step.state, 0.0)), np.zeros(step.ring_size(settings) + 1)
+    memory = (x.ctypes.data for x in (into, out, values, state, ring, flags))
+    _CALL(address(step))(None, 0, n, *memory)
+    return outputs

@@ -1,0 +1,188 @@
+"""The one driver of every step: run it over bars ``start`` to ``stop``.
+
+History is one call over all bars, a tile is a call over some, live is a call over one bar: always the same machine
+code, so batch, tiles, a resumed checkpoint and live cannot differ in a bit.  The step is inlined and its state
+stays in registers; inputs and outputs are (address, stride in values) pairs, stride 0 for a constant or a live slot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.core.typing.typeof import typeof_impl
+from numba.cpython.unsafe.tuple import tuple_setitem
+from numba.experimental.function_type import _get_wrapper_address
+from numba.extending import NativeValue, models, overload, register_model, unbox
+
+from engine.jit import compiled, inlined
+from engine.kernels.memory import load_flag, load_float, load_word, store_float
+from engine.kernels.step import Step
+
+LARGEST = np.finfo(np.float64).max
+
+
+class StepType(types.Type):
+    """A numba type with one value: the step.  Its name holds the digest, so the disk cache never answers for another."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        super().__init__(name=f"Step[{step.name}:{step.digest}]")
+
+
+@typeof_impl.register(Step)
+def _typeof(value: Step, context: Any) -> StepType:
+    return StepType(value)
+
+
+@register_model(StepType)
+class _StepModel(models.OpaqueModel):
+    pass
+
+
+@unbox(StepType)
+def _unbox(kind: Any, value: Any, context: Any) -> Any:
+    return NativeValue(context.context.get_dummy_value())
+
+
+def fresh_state(step): ...
+def fresh_inputs(step): ...
+def fresh_ports(step): ...
+def fresh_outputs(step): ...
+def read_params(step, address): ...
+def apply(step, state, ring, anchor, inputs, params): ...
+def sees_unknown(step): ...
+
+
+
+@overload(fresh_state)
+def _fresh_state(step):
+    value = step.step.state
+    return lambda step: value
+
+
+@overload(fresh_inputs)
+def _fresh_inputs(step):
+    value = (0.0,) * len(step.step.inputs)
+    return lambda step: value
+
+
+@overload(fresh_ports)
+def _fresh_ports(step):
+    value = (np.uintp(0),) * len(step.step.inputs), (np.uintp(0),) * len(step.step.outputs)
+    return lambda step: value
+
+
+@overload(fresh_outputs)
+def _fresh_outputs(step):
+    value = (0.0,) * len(step.step.outputs)
+    return lambda step: value
+
+
+@overload(sees_unknown)
+def _sees_unknown(step):
+    value = step.step.sees_unknown
+    return lambda step: value
+
+
+@inlined
+def whole_number(value):
+    return np.int64(value)
+
+
+@inlined
+def real_number(value):
+    return value
+
+
+@overload(read_params)
+def _read_params(step, address):
+    kinds = [whole_number if whole else real_number for whole in step.step.whole]
+    if not kinds:
+        return lambda step, address: ()
+    a, b, c, d = (kinds + [real_number] * 3)[:4]
+    return {
+        1: lambda step, address: (a(load_float(address, 0)),),
+        2: lambda step, address: (a(load_float(address, 0)), b(load_float(address, 1))),
+        3: lambda step, address: (a(load_float(address, 0)), b(load_float(address, 1)), c(load_float(address, 2))),
+        4: lambda step, address: (
+            a(load_float(address, 0)),
+            b(load_float(address, 1)),
+            c(load_float(address, 2)),
+            d(load_float(address, 3)),
+        ),
+    }[len(kinds)]
+
+
+@overload(apply)
+def _apply(step, state, ring, anchor, inputs, params):
+    function, made = step.step.compiled, step.step
+    if made.has_ring and made.has_anchor:
+        call = lambda state, ring, anchor, inputs, params: function(*((state, ring, anchor) + inputs + params))  # noqa: E731
+    elif made.has_ring:
+        call = lambda state, ring, anchor, inputs, params: function(*((state, ring) + inputs + params))  # noqa: E731
+    elif made.has_anchor:
+        call = lambda state, ring, anchor, inputs, params: function(*((state, anchor) + inputs + params))  # noqa: E731
+    else:
+        call = lambda state, ring, anchor, inputs, params: function(*((state,) + inputs + params))  # noqa: E731
+    call = inlined(call)
+    if len(made.outputs) > 1:
+        return lambda step, state, ring, anchor, inputs, params: call(state, ring, anchor, inputs, params)
+
+    def single(step, state, ring, anchor, inputs, params):
+        state, value = call(state, ring, anchor, inputs, params)
+        return state, (value,)
+
+    return single
+
+
+@inlined
+def canonical(value):
+    """The one NaN for unknown and infinite, 0.0 for -0.0."""
+    return value + 0.0 if abs(value) <= LARGEST else np.nan
+
+
+@compiled
+def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
+    """Advance ``step`` over bars ``start`` to ``stop``; every argument after ``stop`` is an address.
+
+    ``inputs`` and ``outputs`` are tables of (address, stride) words, ``anchors`` a byte for each bar, counted from
+    bar 0 like the columns.
+    """
+    held = fresh_state(step)
+    for k in range(len(held)):
+        held = tuple_setitem(held, k, load_float(state, k))
+    settings = read_params(step, params)
+    sources, sinks = fresh_ports(step)
+    strides, steps = fresh_ports(step)
+    for k in range(len(sources)):
+        sources = tuple_setitem(sources, k, load_word(inputs, 2 * k))
+        strides = tuple_setitem(strides, k, load_word(inputs, 2 * k + 1))
+    for k in range(len(sinks)):
+        sinks = tuple_setitem(sinks, k, load_word(outputs, 2 * k))
+        steps = tuple_setitem(steps, k, load_word(outputs, 2 * k + 1))
+    values = fresh_inputs(step)
+    unknown = fresh_outputs(step)
+    for k in range(len(unknown)):
+        unknown = tuple_setitem(unknown, k, np.nan)
+    for i in range(start, stop):
+        known = True
+        for k in range(len(values)):
+            value = load_float(sources[k], np.intp(strides[k]) * i)
+            known = known and value == value
+            values = tuple_setitem(values, k, value)
+        found = unknown
+        if known or sees_unknown(step):
+            held, found = apply(step, held, ring, load_flag(anchors, i), values, settings)
+        for k in range(len(found)):
+            store_float(sinks[k], np.intp(steps[k]) * i, canonical(found[k]))
+    for k in range(len(held)):
+        store_float(state, k, held[k])
+
+
+def address(step: Step) -> int:
+    """Return the address of ``run_step`` for this step, compiled or loaded from the disk cache."""
+    kind = StepType(step)
+    signature = types.void(kind, types.intp, types.intp, *[types.uintp] * 6)
+    return int(_get_wrapper_address(run_step, signature))

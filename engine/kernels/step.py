@@ -1,0 +1,232 @@
+"""What a step is: one indicator, written once as a pure scalar function, and everything the drivers must know of it.
+
+A step advances by one closed bar: ``step(state, [ring], [anchor], inputs..., *, parameters...) -> (state, outputs)``.
+Positional arguments are inputs (one number a bar), keyword-only arguments are parameters (``: int`` = a whole
+number, at least 1).  ``ring`` asks for a window of memory, ``anchor`` is true on the bars where rolling sums start
+afresh.  A step keeps no other memory, cannot see a later bar, and cannot raise: unknown is NaN.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import math
+import textwrap
+import types as python_types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.jit import FLAGS, inlined
+from parquet_store.errors import Usage, unknown
+
+__all__ = ["STEPS", "Step", "find_step", "step"]
+
+RESERVED = ("state", "ring", "anchor")
+LONGEST = 1_000_000
+STEPS: dict[str, Step] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One indicator, ready for the drivers.
+
+    Attributes
+    ----------
+    name : str
+        ``"rsi"`` for the engine's own, ``"module:function"`` for a user's.
+    function : callable
+        The plain Python function, all arguments positional.
+    inputs, outputs, params : tuple of str
+        Names, in the order of the call.
+    whole : tuple of bool
+        For each parameter, whether it must be a whole number of at least 1.
+    state : tuple of float
+        The state before the first bar.
+    ring : callable or None
+        From the parameters to the number of float64 the step's window needs.
+    has_ring, has_anchor : bool
+        Whether the function takes them.
+    sees_unknown : bool
+        False: the driver answers NaN for a NaN input and leaves the state alone.  True: the step sees the NaN.
+    digest : str
+        SHA-256 of the step's syntax tree, of the functions it calls, and of the compiler flags.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    params: tuple[str, ...]
+    whole: tuple[bool, ...]
+    state: tuple[float, ...]
+    ring: Callable[..., int] | None
+    has_ring: bool
+    has_anchor: bool
+    sees_unknown: bool
+    digest: str
+    source: str = field(repr=False)
+    compiled: Any = field(repr=False)
+
+    def check(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Return the parameters as floats, or say which one is out of range.
+
+        Raises
+        ------
+        Usage
+            A parameter is not finite, or a length is not a whole number from 1 to 1,000,000.
+        """
+        out = []
+        for name, whole, value in zip(self.params, self.whole, values, strict=True):
+            number = float(value)
+            if not math.isfinite(number):
+                raise Usage(f"{self.name}: {name} is {number}, expected a finite number")
+            if whole and (number != math.floor(number) or not 1 <= number <= LONGEST):
+                raise Usage(f"{self.name}: {name} is {number:g}, expected a whole number from 1 to {LONGEST:,}")
+            out.append(number)
+        return tuple(out)
+
+    def ring_size(self, values: Sequence[float]) -> int:
+        """Return how many float64 the window takes with these parameters."""
+        if self.ring is None:
+            return 0
+        return int(self.ring(*(int(v) if w else v for v, w in zip(values, self.whole, strict=True))))
+
+
+def step(
+    *,
+    outputs: tuple[str, ...],
+    state: tuple[float, ...] = (),
+    ring: Callable[..., int] | None = None,
+    sees_unknown: bool = False,
+    name: str | None = None,
+) -> Callable[[Callable[..., Any]], Step]:
+    """Declare a step; see the module's first lines for the form of the function.
+
+    Parameters
+    ----------
+    outputs : tuple of str
+        Names of what the function returns beside its state: a float for one name, a tuple for several.
+    state : tuple of float
+        The state before the first bar; the function returns a tuple of the same length.
+    ring : callable, optional
+        From the parameters, in order, to the number of float64 the window needs.
+    sees_unknown : bool
+        Whether the function wants to be called with NaN inputs.
+    name : str, optional
+        Another name than the function's own (less ``_step``); a step outside the engine is ``module:function``.
+
+    Raises
+    ------
+    Usage
+        The function's arguments do not have the form above.
+    """
+
+    def register(function: Callable[..., Any]) -> Step:
+        made = _make(function, outputs, state, ring, sees_unknown, name)
+        STEPS[made.name] = made
+        return made
+
+    return register
+
+
+def find_step(name: str) -> Step:
+    """Return the registered step, or the error with the nearest name."""
+    if name not in STEPS:
+        raise unknown("step", name, STEPS)
+    return STEPS[name]
+
+
+def _make(
+    function: Callable[..., Any],
+    outputs: tuple[str, ...],
+    state: tuple[float, ...],
+    ring: Callable[..., int] | None,
+    sees_unknown: bool,
+    name: str | None,
+) -> Step:
+    arguments = inspect.signature(function).parameters.values()
+    positional = [a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD]
+    keyword = [a for a in arguments if a.kind is a.KEYWORD_ONLY]
+    has_ring, has_anchor = "ring" in positional, "anchor" in positional
+    head = ["state"] + ["ring"] * has_ring + ["anchor"] * has_anchor
+    where = f"{function.__module__}.{function.__qualname__}"
+    if len(positional) + len(keyword) != len(arguments) or positional[: len(head)] != head:
+        raise Usage(f"{where}: a step's arguments are state, [ring], [anchor], inputs..., *, parameters...")
+    if has_ring != (ring is not None):
+        raise Usage(f"{where}: argument `ring` and `ring=` of the decorator go together; one of them is missing")
+    if not outputs or len(set(outputs)) != len(outputs):
+        raise Usage(f"{where}: outputs is {outputs!r}, expected one or more different names")
+    inputs = tuple(positional[len(head) :])
+    if not inputs:
+        raise Usage(f"{where}: a step needs at least one input before the *")
+    flat = _all_positional(function)
+    own = function.__module__.startswith("engine.")
+    tree, source = _syntax(function), textwrap.dedent(inspect.getsource(function))
+    declared = repr((outputs, state, inputs, [k.name for k in keyword], sees_unknown, sorted(FLAGS.items())))
+    digest = hashlib.sha256((declared + "".join(_reached(function, {}, tree).values())).encode()).hexdigest()
+    return Step(
+        name=name or (function.__name__.removesuffix("_step") if own else f"{function.__module__}:{function.__name__}"),
+        function=flat,
+        inputs=inputs,
+        outputs=tuple(outputs),
+        params=tuple(k.name for k in keyword),
+        whole=tuple(k.annotation in (int, "int") for k in keyword),
+        state=tuple(float(v) for v in state),
+        ring=ring,
+        has_ring=has_ring,
+        has_anchor=has_anchor,
+        sees_unknown=sees_unknown,
+        digest=digest,
+        source=source,
+        compiled=inlined(flat),
+    )
+
+
+def _all_positional(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same function with its keyword-only arguments positional: compiled calls have no keywords."""
+    code = function.__code__
+    total = code.co_argcount + code.co_kwonlyargcount
+    flat = python_types.FunctionType(
+        code.replace(co_argcount=total, co_kwonlyargcount=0),
+        function.__globals__,
+        function.__name__,
+        None,
+        function.__closure__,
+    )
+    flat.__module__, flat.__qualname__, flat.__doc__ = function.__module__, function.__qualname__, function.__doc__
+    return flat
+
+
+def _syntax(function: Callable[..., Any]) -> str:
+    """Return the function's syntax tree without decorators, docstring, comments and layout."""
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    if not isinstance(node, ast.FunctionDef):
+        raise Usage(f"{function.__qualname__}: a step is a plain function, written with def")
+    node.decorator_list = []
+    if ast.get_docstring(node) is not None:
+        node.body = node.body[1:]
+    return ast.dump(node)
+
+
+def _reached(function: Callable[..., Any], seen: dict[str, str], tree: str) -> dict[str, str]:
+    """Collect, by name, the syntax trees of a function and of all it calls, and the constants they read."""
+    seen[f"{function.__module__}.{function.__qualname__}"] = tree
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        inner = getattr(value, "py_func", value)
+        if isinstance(inner, python_types.FunctionType) and not inner.__module__.startswith(("numba", "numpy")):
+            if f"{inner.__module__}.{inner.__qualname__}" not in seen:
+                _reached(inner, seen, _syntax(inner))
+        elif isinstance(value, int | float | str | bool | tuple):
+            seen[f"{function.__module__}.{name}"] = f"{name}={value!r}"
+    return seen
+
+
+def plain_call(step: Step, state: tuple[float, ...], ring: Any, anchor: bool, values: Sequence[float]) -> Any:
+    """Call the step as plain Python, jitted helpers replaced by their Python bodies where the interpreter allows."""
+    head: list[Any] = [state] + [ring] * step.has_ring + [anchor] * step.has_anchor
+    return step.function(*head, *values)
+
+
