@@ -1,0 +1,162 @@
+"""Drivers of a program: history in one go or in tiles, one bar at a time, a preview, a checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.graph.expression import FIELDS
+from engine.graph.machine import Machine
+from engine.graph.program import Program, Ref
+from engine.kernels.column import ANCHOR_BARS, anchors
+from parquet_store.errors import Failed
+from pipelines import Bars
+
+__all__ = ["Advance", "Columns", "columns"]
+
+MAGIC = b"LKST1\n"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Every output of every node over history.
+
+    Attributes
+    ----------
+    program : Program
+    values : ndarray of float64, shape (outputs, bars)
+        NaN is unknown; conditions are 1.0 and 0.0.
+    fields : dict of str to ndarray of float64, shape (bars,)
+    """
+
+    program: Program
+    values: NDArray[np.float64]
+    fields: Mapping[str, NDArray[np.float64]]
+    first_output: NDArray[np.int64]
+
+    def read(self, ref: Ref) -> NDArray[np.float64]:
+        """Return what a reference reads, shape (bars,)."""
+        if isinstance(ref, str):
+            return self.fields[ref]
+        if isinstance(ref, tuple):
+            return self.values[self.first_output[ref[0]] + ref[1]]
+        return np.full(self.values.shape[1], ref)
+
+    def role(self, name: str) -> NDArray[np.float64] | None:
+        """Return the values of a role of the signals, None if the program has none."""
+        ref = self.program.role(name)
+        return None if ref is None else self.read(ref)
+
+
+def columns(program: Program, bars: Bars, tile: int | None = None) -> Columns:
+    """Run a program over history.
+
+    Parameters
+    ----------
+    program : Program
+    bars : Bars
+    tile : int, optional
+        Cut the run into calls of this many bars; the bits do not depend on it.
+    """
+    machine = Machine(program)
+    n = len(bars)
+    values = np.empty((machine.outputs, n))
+    fields = {name: getattr(bars, name) for name in FIELDS}
+    machine.point(list(fields.values()), list(values), 1)
+    flags = anchors(bars.number)
+    for start in range(0, n, tile or max(n, 1)):
+        machine.run(flags, start, min(n, start + (tile or n)))
+    machine.check_canaries()
+    return Columns(program, values, fields, machine.first_output)
+
+
+class Advance:
+    """A program live: one closed bar at a time, one compiled call a bar.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (outputs,)
+        Every output after the last bar; NaN is unknown.
+    last : int or None
+        The number of the last bar.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.machine = Machine(program)
+        self.last: int | None = None
+        self.bar = np.empty(len(FIELDS))
+        self.values = np.full(self.machine.outputs, np.nan)
+        self._flag = np.zeros(1, np.uint8)
+        self.machine.point([self.bar[k:] for k in range(len(FIELDS))], [self.values[k:] for k in range(self.values.size)], 0)
+
+    def advance(self, number: int, open: float, high: float, low: float, close: float, volume: float) -> None:
+        """Advance by one closed bar.
+
+        Raises
+        ------
+        Failed
+            The bar is not later than the last one; nothing has changed.
+        """
+        if self.last is not None and number <= self.last:
+            raise Failed(f"bar {number} follows bar {self.last}: expected a later one; a closed bar never comes twice")
+        self.bar[:] = open, high, low, close, volume
+        self._flag[0] = self.last is not None and number // ANCHOR_BARS != self.last // ANCHOR_BARS
+        self.machine.run(self._flag, 0, 1)
+        self.last = number
+
+    def preview(self, number: int, open: float, high: float, low: float, close: float, volume: float) -> NDArray[np.float64]:
+        """Return the values the forming bar would give if it closed now; leaves no trace."""
+        kept = self.machine.memory.copy(), self.values.copy(), self.bar.copy(), self.last
+        try:
+            self.advance(number, open, high, low, close, volume)
+            return self.values.copy()
+        finally:
+            self.machine.memory[:], self.values[:], self.bar[:] = kept[:3]
+            self.last = kept[3]
+
+    def read(self, ref: Ref) -> float:
+        """Return what a reference reads after the last bar."""
+        if isinstance(ref, str):
+            return float(self.bar[FIELDS.index(ref)])
+        if isinstance(ref, tuple):
+            return float(self.values[self.machine.output(ref)])
+        return ref
+
+    def checkpoint(self) -> bytes:
+        """Return the whole state as bytes, with the digests that say what it belongs to."""
+        self.machine.check_canaries()
+        last = -(2**63) if self.last is None else self.last
+        body = struct.pack("<q", last) + self.machine.memory.tobytes() + self.values.tobytes() + self.bar.tobytes()
+        return MAGIC + _belongs(self.program) + hashlib.sha256(body).digest() + body
+
+    @classmethod
+    def resume(cls, program: Program, data: bytes) -> Advance:
+        """Return a program that goes on where ``checkpoint`` was taken.
+
+        Raises
+        ------
+        Failed
+            The bytes are damaged or belong to another program or to other kernels.
+        """
+        head, own, check, body = data[:6], data[6:38], data[38:70], data[70:]
+        made = cls(program)
+        sizes = [made.machine.memory.size, made.values.size, made.bar.size]
+        if head != MAGIC or hashlib.sha256(body).digest() != check or len(body) != 8 + 8 * sum(sizes):
+            raise Failed("checkpoint: damaged or not a checkpoint; replay the history from its origin instead")
+        if own != _belongs(program):
+            raise Failed("checkpoint: belongs to another program or other kernels; replay the history from its origin")
+        last = struct.unpack("<q", body[:8])[0]
+        parts = np.split(np.frombuffer(body[8:]), np.cumsum(sizes)[:-1])
+        made.machine.memory[:], made.values[:], made.bar[:] = parts
+        made.last = None if last == -(2**63) else last
+        return made
+
+
+def _belongs(program: Program) -> bytes:
+    return hashlib.sha256(repr((program.digest, program.kernels())).encode()).digest()

@@ -1,0 +1,118 @@
+"""From drawn signals to one concrete shape: every switch decided, every constant condition folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.graph.expression import Call, Choice, Level, Node, Option, Out, condition_node, number_node
+from engine.graph.scalar import Fixed, Scalar, scalar
+from engine.graph.strategy import Signals, Size
+from parquet_store.errors import Usage
+
+__all__ = ["ROLES", "Shape", "resolve", "switches"]
+
+ROLES = ("entry", "exit", "short_entry", "short_exit", "stop", "target")
+TRUE, FALSE = Level(Fixed(1.0)), Level(Fixed(0.0))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Signals without switches: nodes by role, and what is not a node."""
+
+    nodes: dict[str, Node]
+    trailing: Scalar
+    max_hold: Scalar
+    size: Size
+
+
+def switches(signals: Signals) -> dict[str, Scalar]:
+    """Return every scalar a switch depends on, by key."""
+    found: dict[str, Scalar] = {}
+    seen: set[Node] = set()
+
+    def visit(item: Any) -> None:
+        if isinstance(item, Option):
+            found[item.scalar.key] = item.scalar
+            visit(item.then)
+            visit(item.otherwise)
+        node = condition_node(item) or number_node(item) if not isinstance(item, Node) else item
+        if node is None or node in seen:
+            return
+        seen.add(node)
+        if isinstance(node, Choice):
+            found[node.scalar.key] = node.scalar
+            visit(node.then)
+            visit(node.otherwise)
+        elif isinstance(node, Out):
+            for inner in node.call.inputs:
+                visit(inner)
+
+    for role in (*ROLES, "size"):
+        visit(getattr(signals, role))
+    return dict(sorted(found.items()))
+
+
+def resolve(signals: Signals, is_on: Callable[[Scalar], bool]) -> Shape:
+    """Return the shape the signals have when ``is_on`` answers each switch.
+
+    Raises
+    ------
+    Usage
+        A field of the signals is neither a condition, a number nor a size, as its role asks.
+    """
+    done: dict[Node, Node] = {}
+
+    def walk(node: Node) -> Node:
+        if node not in done:
+            done[node] = _rebuild(node, walk, is_on)
+        return done[node]
+
+    def chosen(item: Any) -> Any:
+        while isinstance(item, Option):
+            item = item.then if is_on(item.scalar) else item.otherwise
+        return item
+
+    nodes: dict[str, Node] = {}
+    for role in ROLES:
+        item = chosen(getattr(signals, role))
+        distance = role in ("stop", "target")
+        if distance and item is None:
+            continue
+        node = (number_node if distance else condition_node)(item)
+        if node is None:
+            raise Usage(f"signals: {role} is {item!r}, expected a {'number' if distance else 'condition'}")
+        nodes[role] = walk(node)
+    size = chosen(signals.size) or Size.all_in()
+    if not isinstance(size, Size):
+        raise Usage(f"signals: size is {size!r}, expected Size.all_in(), Size.kelly(), ...")
+    if size.kind == "atr_risk" and "stop" not in nodes:
+        raise Usage("sizing atr_risk needs a stop: give Signals a stop, or choose another sizing")
+    return Shape(nodes, scalar(signals.trailing), scalar(signals.max_hold), size)
+
+
+def _rebuild(node: Node, walk: Callable[[Node], Node], is_on: Callable[[Scalar], bool]) -> Node:
+    if isinstance(node, Choice):
+        return walk(node.then if is_on(node.scalar) else node.otherwise)
+    if not isinstance(node, Out):
+        return node
+    inputs = tuple(walk(x) for x in node.call.inputs)
+    if node.call.step == "both":
+        return _fold(inputs, neutral=TRUE, decides=FALSE) or _same(node, inputs)
+    if node.call.step == "either":
+        return _fold(inputs, neutral=FALSE, decides=TRUE) or _same(node, inputs)
+    return _same(node, inputs)
+
+
+def _same(node: Out, inputs: tuple[Node, ...]) -> Out:
+    return Out(Call(node.call.step, inputs, node.call.params), node.index)
+
+
+def _fold(inputs: tuple[Node, ...], neutral: Node, decides: Node) -> Node | None:
+    left, right = inputs
+    if decides in inputs:
+        return decides
+    if left == neutral:
+        return right
+    return left if right in (neutral, left) else None
