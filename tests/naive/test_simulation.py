@@ -121,6 +121,8 @@ def test_a_short_mirrors_a_long_and_pays_slippage_on_its_stop() -> None:
         ((0,), (), (2,), (), [(1, 3)], -1),  # the short entry alone reverses
         ((0,), (), (2,), (2,), [(1, 3)], 0),  # its own exit keeps it from reversing
         ((0,), (2,), (2,), (2,), [(1, 3)], 0),
+        ((2,), (2,), (0, 2), (), [(1, 3)], 0),  # closed by the long entry, no new short at the same close
+        ((2,), (), (0, 2), (), [(1, 3)], 1),  # both sides while short: it reverses
     ],
 )
 def test_what_a_close_decides(long, exit, short, cover, trades, open_side) -> None:  # type: ignore[no-untyped-def]

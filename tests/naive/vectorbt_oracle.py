@@ -1,0 +1,251 @@
+"""The fill model said to VectorBT, many combinations as the columns of one call.
+
+Owns how decisions become rows VectorBT understands, and how its records become trades again.  The order of fills, the
+levels of stops and targets, gaps, slippage, fees, cash and profit are VectorBT's own; only what it has no word for is
+handed to it as numbers.
+
+A bar becomes four rows, because VectorBT knows one order a row and looks at stops before signals:
+
+    exits    the open is the price; closes what a close decided to close
+    entries  the open is the price; opens, and arms stop and target
+    open     a bar that is nothing but the open: a gap beyond the stop or the target fills here
+    bar      the bar itself: the stop, else the target, at its level
+
+The first two rows have no bar (NaN), so that no stop can fire or trail there.  With the open in a row of its own a
+target that gaps beats a stop touched later in that bar, and a trailing stop learns the open before the rest.
+
+What VectorBT cannot say, and `orders` therefore refuses: a longest hold, ticks of resting levels, leverage, a trailing
+stop where both sides enter at one close under slippage, and a close where one side's entry stands beside its own exit
+while the other side enters (it opens that other side from flat but only closes it when held, and no row tells the two
+apart).  What VectorBT says otherwise: a short that loses more than the account is covered only as far as the cash
+goes.  Sizes other than all of the cash come in as ``quantities``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.naive.simulation import Bars, Decisions
+from tests.naive.sizing import Costs
+
+Floats = npt.NDArray[np.float64]
+ROWS = 4
+EXITS, ENTRIES, OPEN, BAR = range(ROWS)
+
+
+@dataclass(frozen=True)
+class Fills:
+    """One trade as VectorBT recorded it.
+
+    Bars are positions in the input; exit_bar is -1 while open, exit_price then the last close and the exit not
+    charged.  Prices have their slippage, the profit is net, in quote.
+    """
+
+    entry_bar: int
+    exit_bar: int
+    side: int
+    quantity: float
+    entry_price: float
+    exit_price: float
+    fees: float
+    profit: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The trades of one combination, an open one last, and its equity at each close, quote currency."""
+
+    trades: list[Fills]
+    equity: Floats
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One combination, one value a bar, already moved from the deciding close to the open that fills."""
+
+    leave_long: npt.NDArray[np.bool_]
+    leave_short: npt.NDArray[np.bool_]
+    buy: npt.NDArray[np.bool_]
+    sell: npt.NDArray[np.bool_]
+    stop: Floats  # fraction of the price the stop starts from
+    target: Floats
+    from_open: npt.NDArray[np.bool_]  # where that price is the open, not the fill
+    size: Floats
+
+
+def _late(values: npt.NDArray[Any], first: Any) -> npt.NDArray[Any]:
+    """Move one bar on: decided at a close, due at the next open."""
+    return np.concatenate((np.array([first], dtype=values.dtype), values[:-1]))
+
+
+def _refuse_unsayable(decisions: Decisions, costs: Costs) -> None:
+    resting = decisions.stop is not None or decisions.target is not None
+    found = {
+        "max_hold": decisions.max_hold > 0,
+        "price_tick with a stop or target": costs.price_tick > 0.0 and resting,
+        "leverage": costs.leverage != 1.0,
+    }
+    named = [name for name, here in found.items() if here]
+    if named:
+        raise ValueError(f"VectorBT cannot say {' or '.join(named)}; compare these with the plain simulation")
+
+
+def _column(bars: Bars, d: Decisions, costs: Costs, quantity: Floats | None) -> _Column:
+    """Translate one combination."""
+    _refuse_unsayable(d, costs)
+    n, slip = len(bars.close), costs.slippage
+    never = np.zeros(n, dtype=np.bool_)
+    short_entry = never if d.short_entry is None else d.short_entry
+    short_exit = never if d.short_exit is None else d.short_exit
+    none = np.full(n, math.nan)
+    stop = none if d.stop is None else d.stop
+    target = none if d.target is None else d.target
+
+    valid = np.ones(n, dtype=np.bool_)
+    for required in (d.stop, d.target, quantity):
+        if required is not None:
+            valid &= required > 0.0
+    fresh_long, fresh_short = d.long_entry & ~d.long_exit, short_entry & ~short_exit
+    twofold = (d.long_entry & d.long_exit & fresh_short) | (short_entry & short_exit & fresh_long)
+    if bool(twofold.any()):
+        raise ValueError(
+            f"at the close of bar {int(np.flatnonzero(twofold)[0])} one side enters and the other has both entry and "
+            "exit: VectorBT cannot say that; compare it with the plain simulation"
+        )
+    # Both sides at one close mean nothing to a flat account and a reversal to any other: one netted order, whose side
+    # only VectorBT knows.  Its stop is therefore told from the open, where the fraction is the same for both sides.
+    both = fresh_long & fresh_short & valid
+    if d.trailing and slip > 0.0 and bool(both.any()):
+        raise ValueError(
+            f"both sides enter at the close of bar {int(np.flatnonzero(both)[0])}: under slippage VectorBT cannot say "
+            "a trailing stop there; compare it with the plain simulation"
+        )
+    buy, sell, from_open = (_late(x, False) for x in (fresh_long & valid, fresh_short & valid, both))
+    fill = np.where(buy, bars.open * (1.0 + slip), bars.open * (1.0 - slip))
+    stop, target = _late(stop, math.nan), _late(target, math.nan)
+    return _Column(
+        leave_long=_late(d.long_exit | (short_entry & ~both), False),
+        leave_short=_late(short_exit | (d.long_entry & ~both), False),
+        buy=buy,
+        sell=sell,
+        stop=np.where(from_open, np.maximum(stop / bars.open - slip, 0.0), stop / fill),
+        target=np.where(from_open, target / bars.open + slip, target / fill),
+        from_open=from_open,
+        size=np.full(n, np.inf) if quantity is None else _late(np.where(valid, quantity, math.nan), math.nan),
+    )
+
+
+def _rows(n: int, blank: Any, row: int, columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Stack columns of one value a bar into one row of each bar; the other rows stay blank."""
+    out = np.full((ROWS * n, len(columns)), blank, dtype=columns[0].dtype)
+    for j, values in enumerate(columns):
+        out[row::ROWS, j] = values
+    return out
+
+
+def _tape(bars: Bars, name: str) -> Floats:
+    """Return open, high, low or close as rows: unknown where nothing may fire, then the open alone, then the bar."""
+    out = np.full((ROWS * len(bars.close), 1), math.nan)
+    out[OPEN::ROWS, 0] = bars.open
+    out[BAR::ROWS, 0] = getattr(bars, name)
+    return out
+
+
+def orders(
+    bars: Bars,
+    decisions: Sequence[Decisions],
+    costs: Costs | Sequence[Costs],
+    quantities: Sequence[Floats | None] | None = None,
+    engine: str = "numba",
+) -> list[Outcome]:
+    """Return what VectorBT trades for each combination.
+
+    Parameters
+    ----------
+    bars : Bars
+        n bars; about 1 kB a bar and combination is needed while it runs.
+    decisions : sequence of Decisions
+        One a combination, all as of the close.
+    costs : Costs or a sequence of them, one a combination
+        Fee, slippage and initial cash are used; steps and minimums act through ``quantities``.
+    quantities : sequence, optional
+        For each combination the base quantity of an entry decided at each close (NaN or 0: none), or None for all of
+        the cash at the fill.  A quantity beyond the cash is cut to it, unrounded.
+    engine : {"numba", "rust"}
+        Which of VectorBT's two engines computes.
+
+    Raises
+    ------
+    ValueError
+        A combination asks for what VectorBT cannot say (see the module).
+    """
+    import vectorbt as vbt
+
+    n, width = len(bars.close), len(decisions)
+    if width == 0:
+        return []
+    each = [costs] * width if isinstance(costs, Costs) else list(costs)
+    amounts = [None] * width if quantities is None else list(quantities)
+    columns = [_column(bars, *one) for one in zip(decisions, each, amounts, strict=True)]
+
+    def entries(name: str, blank: Any) -> npt.NDArray[Any]:
+        return _rows(n, blank, ENTRIES, [getattr(column, name) for column in columns])
+
+    def exits(name: str) -> npt.NDArray[Any]:
+        return _rows(n, False, EXITS, [getattr(column, name) for column in columns])
+
+    def per_column(values: list[Any]) -> npt.NDArray[Any]:
+        return np.broadcast_to(np.array(values), (ROWS * n, width))
+
+    kind = vbt.portfolio.enums.StopEntryPrice
+    portfolio = vbt.Portfolio.from_signals(
+        np.broadcast_to(_tape(bars, "close"), (ROWS * n, width)),
+        entries("buy", False),
+        exits("leave_long"),
+        short_entries=entries("sell", False),
+        short_exits=exits("leave_short"),
+        price=np.repeat(bars.open, ROWS)[:, None],
+        open=_tape(bars, "open"),
+        high=_tape(bars, "high"),
+        low=_tape(bars, "low"),
+        sl_stop=entries("stop", math.nan),
+        tp_stop=entries("target", math.nan),
+        sl_trail=per_column([one.trailing for one in decisions]),
+        stop_entry_price=np.where(entries("from_open", False), kind.Price, kind.FillPrice),
+        stop_exit_price="stopmarket",
+        upon_stop_exit="close",
+        upon_dir_conflict="opposite",
+        upon_opposite_entry="reverse",
+        accumulate=False,
+        size=entries("size", math.nan),
+        fees=per_column([one.fee for one in each]),
+        slippage=per_column([one.slippage for one in each]),
+        init_cash=np.array([one.initial_cash for one in each]),
+        min_size=0.0,
+        use_stops=True,
+        engine=engine,
+    )
+    equity = np.asarray(portfolio.value(), dtype=np.float64).reshape(ROWS * n, width)[BAR::ROWS]
+    outcomes = [Outcome([], np.ascontiguousarray(equity[:, j])) for j in range(width)]
+    names = vbt.portfolio.enums
+    for record in portfolio.trades.values:
+        is_open = record["status"] == names.TradeStatus.Open
+        outcomes[int(record["col"])].trades.append(
+            Fills(
+                entry_bar=int(record["entry_idx"]) // ROWS,
+                exit_bar=-1 if is_open else int(record["exit_idx"]) // ROWS,
+                side=1 if record["direction"] == names.TradeDirection.Long else -1,
+                quantity=float(record["size"]),
+                entry_price=float(record["entry_price"]),
+                exit_price=float(record["exit_price"]),
+                fees=float(record["entry_fees"] + record["exit_fees"]),
+                profit=float(record["pnl"]),
+            )
+        )
+    return outcomes
