@@ -169,7 +169,7 @@ def orders(
     Parameters
     ----------
     bars : Bars
-        n bars; about 1 kB a bar and combination is needed while it runs.
+        n bars; about 0.7 kB a bar and combination is needed while it runs.
     decisions : sequence of Decisions
         One a combination, all as of the close.
     costs : Costs or a sequence of them, one a combination
