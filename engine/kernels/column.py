@@ -79,7 +79,11 @@ def column(
     outputs = tuple(np.empty(n) for _ in step.outputs)
     into = np.array([(x.ctypes.data, 1) for x in sources], np.uint64)
     out = np.array([(x.ctypes.data, 1) for x in outputs], np.uint64)
-    values, state, ring = np.array((*settings, 0.0)), np.array((*step.state, 0.0)), np.zeros(step.ring_size(settings) + 1)
+    values, state, ring = (
+        np.array((*settings, 0.0)),
+        np.array((*step.state, 0.0)),
+        np.zeros(step.ring_size(settings) + 1),
+    )
     memory = (x.ctypes.data for x in (into, out, values, state, ring, flags))
     _CALL(address(step))(None, 0, n, *memory)
     return outputs

@@ -24,7 +24,7 @@ LARGEST = np.finfo(np.float64).max
 
 
 class StepType(types.Type):
-    """A numba type with one value: the step.  Its name holds the digest, so the disk cache never answers for another."""
+    """A numba type with one value: the step.  Its name holds the digest: the disk cache never answers for another."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
@@ -46,20 +46,14 @@ def _unbox(kind: Any, value: Any, context: Any) -> Any:
     return NativeValue(context.context.get_dummy_value())
 
 
-def fresh_state(step): ...
 def fresh_inputs(step): ...
 def fresh_ports(step): ...
 def fresh_outputs(step): ...
+def read_state(step, address): ...
+def write_state(step, address, state): ...
 def read_params(step, address): ...
 def apply(step, state, ring, anchor, inputs, params): ...
 def sees_unknown(step): ...
-
-
-
-@overload(fresh_state)
-def _fresh_state(step):
-    value = step.step.state
-    return lambda step: value
 
 
 @overload(fresh_inputs)
@@ -96,36 +90,53 @@ def real_number(value):
     return value
 
 
+def _reader(kinds):
+    """Return a compiled function from an address to a tuple of floats or whole numbers: numba has no such loop."""
+    read = inlined(lambda address: ())
+    for k, kind in enumerate(kinds):
+        read = _one_more(read, k, kind)
+    return read
+
+
+def _one_more(before, k, kind):
+    return inlined(lambda address: before(address) + (kind(load_float(address, k)),))
+
+
 @overload(read_params)
 def _read_params(step, address):
-    kinds = [whole_number if whole else real_number for whole in step.step.whole]
-    if not kinds:
-        return lambda step, address: ()
-    a, b, c, d = (kinds + [real_number] * 3)[:4]
-    return {
-        1: lambda step, address: (a(load_float(address, 0)),),
-        2: lambda step, address: (a(load_float(address, 0)), b(load_float(address, 1))),
-        3: lambda step, address: (a(load_float(address, 0)), b(load_float(address, 1)), c(load_float(address, 2))),
-        4: lambda step, address: (
-            a(load_float(address, 0)),
-            b(load_float(address, 1)),
-            c(load_float(address, 2)),
-            d(load_float(address, 3)),
-        ),
-    }[len(kinds)]
+    read = _reader([whole_number if whole else real_number for whole in step.step.whole])
+    return lambda step, address: read(address)
+
+
+@overload(read_state)
+def _read_state(step, address):
+    read = _reader([real_number for _ in step.step.state])
+    return lambda step, address: read(address)
+
+
+@overload(write_state)
+def _write_state(step, address, state):
+    if not step.step.state:
+        return lambda step, address, state: None
+
+    def write(step, address, state):
+        for k in range(len(state)):
+            store_float(address, k, state[k])
+
+    return write
 
 
 @overload(apply)
 def _apply(step, state, ring, anchor, inputs, params):
     function, made = step.step.compiled, step.step
     if made.has_ring and made.has_anchor:
-        call = lambda state, ring, anchor, inputs, params: function(*((state, ring, anchor) + inputs + params))  # noqa: E731
+        call = lambda state, ring, anchor, inputs, params: function(state, ring, anchor, *(inputs + params))  # noqa: E731
     elif made.has_ring:
-        call = lambda state, ring, anchor, inputs, params: function(*((state, ring) + inputs + params))  # noqa: E731
+        call = lambda state, ring, anchor, inputs, params: function(state, ring, *(inputs + params))  # noqa: E731
     elif made.has_anchor:
-        call = lambda state, ring, anchor, inputs, params: function(*((state, anchor) + inputs + params))  # noqa: E731
+        call = lambda state, ring, anchor, inputs, params: function(state, anchor, *(inputs + params))  # noqa: E731
     else:
-        call = lambda state, ring, anchor, inputs, params: function(*((state,) + inputs + params))  # noqa: E731
+        call = lambda state, ring, anchor, inputs, params: function(state, *(inputs + params))  # noqa: E731
     call = inlined(call)
     if len(made.outputs) > 1:
         return lambda step, state, ring, anchor, inputs, params: call(state, ring, anchor, inputs, params)
@@ -150,9 +161,7 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
     ``inputs`` and ``outputs`` are tables of (address, stride) words, ``anchors`` a byte for each bar, counted from
     bar 0 like the columns.
     """
-    held = fresh_state(step)
-    for k in range(len(held)):
-        held = tuple_setitem(held, k, load_float(state, k))
+    held = read_state(step, state)
     settings = read_params(step, params)
     sources, sinks = fresh_ports(step)
     strides, steps = fresh_ports(step)
@@ -177,8 +186,7 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
             held, found = apply(step, held, ring, load_flag(anchors, i), values, settings)
         for k in range(len(found)):
             store_float(sinks[k], np.intp(steps[k]) * i, canonical(found[k]))
-    for k in range(len(held)):
-        store_float(state, k, held[k])
+    write_state(step, state, held)
 
 
 def address(step: Step) -> int:

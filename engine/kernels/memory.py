@@ -5,7 +5,6 @@ A step's ring is such an address.  In plain Python the same calls index an array
 
 from __future__ import annotations
 
-
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload

@@ -228,5 +228,3 @@ def plain_call(step: Step, state: tuple[float, ...], ring: Any, anchor: bool, va
     """Call the step as plain Python, jitted helpers replaced by their Python bodies where the interpreter allows."""
     head: list[Any] = [state] + [ring] * step.has_ring + [anchor] * step.has_anchor
     return step.function(*head, *values)
-
-

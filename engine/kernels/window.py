@@ -1,0 +1,33 @@
+"""Rolling windows in a ring: the next position, and sums taken afresh from the oldest value to the newest."""
+
+from engine.jit import inlined
+from engine.kernels.memory import load
+
+LOSS = 4096.0  # a value this many times what remains has eaten 12 bits of the sum it leaves: sum afresh
+
+
+@inlined
+def following(at, length):
+    """Return the ring position after ``at``, positions being whole floats."""
+    at += 1.0
+    return 0.0 if at >= length else at
+
+
+@inlined
+def centred_sums(ring, first, length):
+    """Sum the whole ring about its newest value: return that value, the sum of distances and of their squares.
+
+    Goes from the oldest value, at ``first``, to the newest, so the bits do not depend on the ring's rotation.
+    """
+    centre = load(ring, first - 1 if first > 0 else length - 1)
+    total = 0.0
+    square = 0.0
+    for i in range(first, length):
+        distance = load(ring, i) - centre
+        total += distance
+        square += distance * distance
+    for i in range(first):
+        distance = load(ring, i) - centre
+        total += distance
+        square += distance * distance
+    return centre, total, square
