@@ -99,7 +99,7 @@ def _reader(kinds):
 
 
 def _one_more(before, k, kind):
-    return inlined(lambda address: before(address) + (kind(load_float(address, k)),))
+    return inlined(lambda address: before(address) + (kind(load_float(address, k)),))  # noqa: RUF005  (numba)
 
 
 @overload(read_params)
