@@ -150,6 +150,8 @@ def load_bars(store: Store, source: str | Series, start: Moment | None = None, e
             f"{series}: no bars from {start} to {end}: stored are {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}"
         )
     time, *columns = (rows[name].to_physical().to_numpy() for name in BARS.names)
+    for array in (time, *columns):
+        array.flags.writeable = False  # nobody else has them: spare the copy
     return Bars.from_arrays(
         str(series), series.timeframe, time, *columns, bars_per_year=meta.bars_per_year, calendar=meta.calendar
     )

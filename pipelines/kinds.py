@@ -105,9 +105,9 @@ def _read_text(path: Path, kind: str) -> Table:
     headless = len(cells) > 4 and all(_is_number(cell) for cell in cells[1:5])
     frame = pl.read_csv(content, has_header=not headless, separator=separator, infer_schema=False)
     if headless and len(cells) in _HEADLESS:
-        names = _HEADLESS[len(cells)]
-        frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
-        notes.append(f"no header: columns are read as {', '.join(names)}")
+        given = _HEADLESS[len(cells)]
+        frame = frame.rename(dict(zip(frame.columns, given, strict=True)))
+        notes.append(f"no header: columns are read as {', '.join(given)}")
     return Table(frame, "csv", header=not headless, notes=tuple(notes))
 
 

@@ -1,0 +1,1 @@
+"""Tests of imports, resampling and the door to the engine."""
