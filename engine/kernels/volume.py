@@ -14,14 +14,12 @@ def weighted_sums(ring, first, length):
     centre = load(ring, first - 1 if first > 0 else length - 1)
     money = 0.0
     traded = 0.0
-    for i in range(first, length):
-        volume = load(ring, length + i)
-        money += (load(ring, i) - centre) * volume
+    at = first
+    for _ in range(length):
+        volume = load(ring, length + at)
+        money += (load(ring, at) - centre) * volume
         traded += volume
-    for i in range(first):
-        volume = load(ring, length + i)
-        money += (load(ring, i) - centre) * volume
-        traded += volume
+        at = at + 1 if at + 1 < length else 0
     return centre, money, traded
 
 
