@@ -30,21 +30,16 @@ def mark(course, t, now, invested):
     """Count one close; closes since the last one counted were flat at the same equity."""
     before, peak, at_peak, total, square, downside, held, drawdown, longest = course
     r = now / before - 1.0 if before > 0.0 else 0.0
-    total += r
-    square += r * r
-    if r < 0.0:
-        downside += r * r
-    if before >= peak:
-        at_peak = t - 1
-    else:
-        longest = max(longest, t - 1 - at_peak)
-    if now >= peak:
-        peak = now
-        at_peak = t
-    else:
+    loss = min(r, 0.0)
+    # since the last count every close was at `before`
+    at_peak = t - 1 if before >= peak else at_peak
+    longest = max(longest, t - 1 - at_peak)
+    at_peak = t if now >= peak else at_peak
+    peak = max(peak, now)
+    longest = max(longest, t - at_peak)
+    if now < peak * (1.0 + drawdown):  # seldom, so that the division is too
         drawdown = min(drawdown, now / peak - 1.0)
-        longest = max(longest, t - at_peak)
-    return now, peak, at_peak, total, square, downside, held + np.int64(invested), drawdown, longest
+    return now, peak, at_peak, total + r, square + r * r, downside + loss * loss, held + np.int64(invested), drawdown, longest
 
 
 @compiled
@@ -189,7 +184,7 @@ def run_combination(prices, signals, stop_distance, target_distance, trailing, m
         longest = max(longest, n - 1 - at_peak)
     row = (
         before, total, square, downside, float(invested), drawdown, float(longest), float(closed), float(wins),
-        gains, losses, ratio, fees + (open_fee if is_open else 0.0), float(is_open),
+        gains, losses, ratio, fees + (open_fee if is_open else 0.0), 1.0 if is_open else 0.0,
     )  # fmt: skip
     for k in range(len(row)):
         tally[k] = row[k]

@@ -1,0 +1,280 @@
+"""One sweep from request to result: load, check, sweep every series, write the table, verify, summarise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.graph import bind
+from engine.graph.program import Sizing
+from engine.graph.scalar import tidy
+from engine.kernels.step import STEPS
+from engine.research.space import Shard, Space
+from engine.research.sweep import Sweep, sweep_bars
+from engine.research.table import Run, runs, runs_folder, table_schema
+from engine.simulate import METRICS, Costs, simulate_program
+from engine.strategies import STRATEGIES, find_strategy
+from parquet_store import Store, unknown
+from parquet_store.errors import Usage
+from parquet_store.write import sole_writer, telling_disk_errors, write_whole
+from pipelines import Bars, load_bars
+
+__all__ = ["BACKENDS", "Request", "Run", "RunSummary", "run_sweep", "runs"]
+
+BACKENDS = ("events", "vectorbt")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``lockstep sweep`` asks for.
+
+    Attributes
+    ----------
+    strategy : str
+        A name, or ``path/file.py:Class``.
+    values : dict of str to list of float
+        Values of the parameters that are swept or fixed; the others stay at their defaults.
+    where : tuple of str
+        Constraints between parameters.
+    sources : tuple of str
+        Series, ``venue:SYMBOL:timeframe``.
+    costs : Costs
+    short : bool or None
+        Whether positions may be short; None: where the symbol is a perpetual.
+    sizing : Sizing, optional
+        Overrides the strategy's own rule.
+    verify : int
+        Combinations to be checked against VectorBT, drawn at random.
+    """
+
+    strategy: str
+    values: dict[str, list[float]]
+    sources: tuple[str, ...]
+    costs: Costs
+    where: tuple[str, ...] = ()
+    sizing: Sizing | None = None
+    name: str | None = None
+    backend: str = "events"
+    verify: int = 0
+    start: str | None = None
+    end: str | None = None
+    yes: bool = False
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a sweep found; ``combos`` counts rows: combinations times series."""
+
+    run: str
+    combos: int
+    bars: int
+    seconds: float
+    combo_bars_per_second: float
+    verified: dict[str, Any] | None
+    best: dict[str, Any]
+    median: dict[str, Any]
+    benchmark: dict[str, dict[str, float]]
+    folder: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data, NaN as null."""
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        data["folder"] = str(self.folder)
+        found: dict[str, Any] = plain(data)
+        return found
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can carry it: NaN as None."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def run_sweep(store: Store, request: Request, progress: Progress | None = None) -> RunSummary:
+    """Run a sweep and leave its table in the store.
+
+    Parameters
+    ----------
+    store : Store
+    request : Request
+    progress : callable, optional
+        Called with (done, total) rows.
+
+    Raises
+    ------
+    Usage
+        Anything in the request is unknown or impossible, or a run of that name has another plan.
+    Failed
+        The disk is full, or a stored file is damaged; an earlier run of that name is intact then.
+    """
+    if request.backend not in BACKENDS:
+        raise unknown("backend", request.backend, BACKENDS)
+    strategy = find_strategy(request.strategy)
+    space = Space.of(strategy, request.values, request.where, request.yes)
+    if not request.sources:
+        raise Usage("no data given: add --data venue:SYMBOL:timeframe")
+    series = [load_bars(store, source, request.start, request.end) for source in dict.fromkeys(request.sources)]
+    sweep = Sweep(strategy, space, request.costs, request.sizing)
+    if request.verify > 0 or request.backend == "vectorbt":
+        from engine.research import vectorbt
+
+        vectorbt.require()
+    plan = plan_of(request, sweep, series)
+    name = request.name or f"{strategy.name}-{plan['digest'][:8]}"
+    folder = named_folder(store, name)
+    refuse_other(folder, plan)
+    start = time.perf_counter()
+    rows = 0
+
+    def write(file: Any) -> None:
+        nonlocal rows
+        schema = table_schema(strategy, plan)
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for bars in series:
+                for shard, found in computed(bars, sweep, request, counted):
+                    writer.write_batch(batch(bars.source, space, shard, found, schema, strategy))
+                    rows += len(shard)
+
+    total, done = space.size * len(series), 0
+
+    def counted(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress is not None:
+            progress(done, total)
+
+    with sole_writer(folder), telling_disk_errors(folder):
+        write_whole(folder / "results.parquet", write)
+    seconds = time.perf_counter() - start
+    verified = None
+    if request.verify > 0:
+        from engine.research import vectorbt
+
+        verified = vectorbt.verify(series, sweep, request.verify, int(plan["digest"][:8], 16))
+    summary = summarise(Run(folder), series, sweep, rows, seconds, verified)
+    with telling_disk_errors(folder):
+        text = json.dumps(summary.as_json(), indent=1)
+        write_whole(folder / "summary.json", lambda file: file.write(text.encode()))
+    return summary
+
+
+def computed(bars: Bars, sweep: Sweep, request: Request, progress: Callable[[int], None]) -> Iterator[tuple[Shard, Any]]:
+    """Yield shards with their metrics from the backend asked for."""
+    if request.backend == "vectorbt":
+        from engine.research import vectorbt
+
+        return vectorbt.sweep_bars(bars, sweep, progress=progress)
+    return sweep_bars(bars, sweep, threads=request.threads, progress=progress)
+
+
+def plan_of(request: Request, sweep: Sweep, series: list[Bars]) -> dict[str, Any]:
+    """Return what determines a sweep's table, as plain data with its digest."""
+    costs = sweep.costs
+    plan: dict[str, Any] = {
+        "version": 1,
+        "strategy": request.strategy,
+        "space": sweep.space.as_json(),
+        "sources": [
+            {
+                "source": bars.source,
+                "fingerprint": bars.fingerprint,
+                "bars": len(bars),
+                "first": int(bars.time[0]),
+                "last": int(bars.time[-1]),
+                "bars_per_year": tidy(bars.bars_per_year),
+                "calendar": bars.calendar,
+            }
+            for bars in series
+        ],
+        "costs": costs.as_json(),
+        "sizing": None if sweep.sizing is None else sweep.sizing.as_json(),
+        "backend": request.backend,
+        "kernels": {name: STEPS[name].digest for name in sorted(used_steps(sweep))},
+    }
+    text = json.dumps(plan, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    plan["digest"] = hashlib.sha256(text.encode()).hexdigest()
+    return plan
+
+
+def used_steps(sweep: Sweep) -> set[str]:
+    """Return the steps of the strategy's first combination."""
+    shard = next(sweep.space.shards())
+    row = sweep.space.row(int(shard.combo[0]))
+    return set(bind(sweep.strategy(), row).kernels())
+
+
+def named_folder(store: Store, name: str) -> Path:
+    """Return the folder of a run, its name checked."""
+    legal = name and all(c.isalnum() or c in "._-" for c in name) and not name.startswith(".")
+    if not legal:
+        raise Usage(f'run name "{name}": expected letters, digits, "-", "_" and "."')
+    return runs_folder(store) / name
+
+
+def refuse_other(folder: Path, plan: dict[str, Any]) -> None:
+    """Refuse to put another sweep in the place of a finished one."""
+    if (folder / "results.parquet").exists():
+        before = Run(folder).plan.get("digest")
+        if before != plan["digest"]:
+            raise Usage(f"run {folder.name} exists with another plan (data, grid, costs or kernels): give another --name")
+
+
+def batch(
+    source: str, space: Space, shard: Shard, found: Any, schema: pa.Schema, strategy: Any
+) -> pa.RecordBatch:
+    """Return a shard's rows."""
+    size = len(shard)
+    arrays: list[Any] = [
+        pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), pa.array([source])),
+        pa.array(shard.combo),
+    ]
+    for name in strategy.params:
+        arrays.append(pa.array(space.values[name][shard.digits[name]]).cast(schema.field(name).type))
+    for k, name in enumerate(METRICS):
+        column = found[:, k]
+        kind = schema.field(name).type
+        arrays.append(pa.array(column != 0.0) if pa.types.is_boolean(kind) else pa.array(column).cast(kind))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def summarise(
+    run: Run, series: list[Bars], sweep: Sweep, rows: int, seconds: float, verified: dict[str, Any] | None
+) -> RunSummary:
+    """Return what the user is told: the best row, the median row, buy and hold."""
+    bars = sum(len(b) for b in series)
+    work = rows / len(series) * bars
+    hold = bind(STRATEGIES["buy_and_hold"]())
+    benchmark = {b.source: simulate_program(hold, b, replace(sweep.costs)).metrics for b in series}
+    names = list(sweep.strategy.params)
+
+    def shown(row: dict[str, Any]) -> dict[str, Any]:
+        if not row:
+            return {"source": None, "params": {}, "metrics": {}}
+        return {
+            "source": row["source"],
+            "params": {name: tidy(row[name]) for name in names},
+            "metrics": {name: row[name] for name in METRICS},
+        }
+
+    found = run.top(1)
+    best = found[0] if found else {}
+    return RunSummary(
+        run.name, rows, bars, seconds, work / seconds, verified, shown(best), shown(run.median()), benchmark, run.folder
+    )
