@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.drive import address
-from engine.kernels.step import Step
+from engine.kernels.step import Step, plain_call
 from parquet_store.errors import Usage
 
 ANCHOR_BARS = 1024
@@ -71,8 +71,6 @@ def column(
     if len(sources) != len(step.inputs) or len({x.size for x in sources}) != 1:
         sizes = [x.size for x in sources]
         raise Usage(f"{step.name}: got inputs of {sizes} bars, expected {len(step.inputs)} of one length")
-    if len(params) != len(step.params):
-        raise Usage(f"{step.name}: got {len(params)} parameters, expected {', '.join(step.params) or 'none'}")
     settings = step.check(params)
     n = sources[0].size
     flags = anchors(np.arange(n) if number is None else number)
@@ -86,4 +84,35 @@ def column(
     )
     memory = (x.ctypes.data for x in (into, out, values, state, ring, flags))
     _CALL(address(step))(None, 0, n, *memory)
+    return outputs
+
+
+def plain_column(
+    step: Step,
+    inputs: Sequence[NDArray[np.float64]],
+    params: Sequence[float] = (),
+    number: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.float64], ...]:
+    """Run one step over history in plain Python on checked memory: slow, and what the compiled run must equal.
+
+    Parameters and results are those of `column`.
+
+    Raises
+    ------
+    Usage
+        A parameter is out of range.
+    IndexError
+        The step reads or writes outside its ring.
+    """
+    settings = step.check(params)
+    n = len(inputs[0])
+    flags = anchors(np.arange(n) if number is None else number)
+    state, ring = step.state, np.zeros(step.ring_size(settings))
+    outputs = tuple(np.full(n, np.nan) for _ in step.outputs)
+    for t, values in enumerate(zip(*inputs, strict=True)):
+        if not step.sees_unknown and any(np.isnan(values)):
+            continue
+        state, found = plain_call(step, state, ring, bool(flags[t]), (*values, *settings))
+        for out, value in zip(outputs, found if len(outputs) > 1 else (found,), strict=True):
+            out[t] = value + 0.0 if np.isfinite(value) else np.nan
     return outputs

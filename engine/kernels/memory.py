@@ -5,6 +5,7 @@ A step's ring is such an address.  In plain Python the same calls index an array
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
@@ -16,7 +17,7 @@ def load(memory, index):
     """Return the float64 at ``index`` of ``memory`` (an address when compiled, a checked array in plain Python)."""
     if index < 0:
         raise IndexError(f"index {index} before the start of the memory")
-    return float(memory[index])
+    return np.float64(memory[index])
 
 
 def store(memory, index, value):

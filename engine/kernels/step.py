@@ -8,22 +8,23 @@ afresh.  A step keeps no other memory, cannot see a later bar, and cannot raise:
 
 from __future__ import annotations
 
-import ast
-import hashlib
+import functools
 import inspect
 import math
-import textwrap
 import types as python_types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.jit import FLAGS, inlined
+import numpy as np
+
+from engine.jit import inlined
+from engine.kernels.digest import meaning, source_of
+from engine.kernels.plain import plain
 from parquet_store.errors import Usage, unknown
 
-__all__ = ["STEPS", "Step", "find_step", "step"]
+__all__ = ["STEPS", "Step", "find_step", "plain_call", "step"]
 
-RESERVED = ("state", "ring", "anchor")
 LONGEST = 1_000_000
 STEPS: dict[str, Step] = {}
 
@@ -51,7 +52,7 @@ class Step:
     sees_unknown : bool
         False: the driver answers NaN for a NaN input and leaves the state alone.  True: the step sees the NaN.
     digest : str
-        SHA-256 of the step's syntax tree, of the functions it calls, and of the compiler flags.
+        SHA-256 of the step's syntax tree, of the functions it calls, of its ring size, and of the compiler flags.
     """
 
     name: str
@@ -75,11 +76,16 @@ class Step:
         Raises
         ------
         Usage
-            A parameter is not finite, or a length is not a whole number from 1 to 1,000,000.
+            A parameter is missing, no number or not finite, or a length is no whole number from 1 to 1,000,000.
         """
+        if len(values) != len(self.params):
+            raise Usage(f"{self.name}: got {len(values)} parameters, expected {', '.join(self.params) or 'none'}")
         out = []
         for name, whole, value in zip(self.params, self.whole, values, strict=True):
-            number = float(value)
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                raise Usage(f"{self.name}: {name} is {value!r}, expected a number") from None
             if not math.isfinite(number):
                 raise Usage(f"{self.name}: {name} is {number}, expected a finite number")
             if whole and (number != math.floor(number) or not 1 <= number <= LONGEST):
@@ -91,7 +97,10 @@ class Step:
         """Return how many float64 the window takes with these parameters."""
         if self.ring is None:
             return 0
-        return int(self.ring(*(int(v) if w else v for v, w in zip(values, self.whole, strict=True))))
+        size = self.ring(*(int(v) if w else v for v, w in zip(values, self.whole, strict=True)))
+        if size != int(size) or size < 0:
+            raise Usage(f"{self.name}: its ring takes {size!r} numbers with {tuple(values)}, expected a count")
+        return int(size)
 
 
 def step(
@@ -115,16 +124,20 @@ def step(
     sees_unknown : bool
         Whether the function wants to be called with NaN inputs.
     name : str, optional
-        Another name than the function's own (less ``_step``); a step outside the engine is ``module:function``.
+        Another name than the function's own, which is taken without ``_step``.  Outside the engine the module stands
+        before it: ``module:name``.
 
     Raises
     ------
     Usage
-        The function's arguments do not have the form above.
+        The function's arguments do not have the form above, or another module has a step of that name.
     """
 
     def register(function: Callable[..., Any]) -> Step:
         made = _make(function, outputs, state, ring, sees_unknown, name)
+        other = STEPS.get(made.name)
+        if other is not None and other.function.__module__ != function.__module__:
+            raise Usage(f"{made.name}: {other.function.__module__} has a step of that name; choose another")
         STEPS[made.name] = made
         return made
 
@@ -163,11 +176,10 @@ def _make(
         raise Usage(f"{where}: a step needs at least one input before the *")
     flat = _all_positional(function)
     own = function.__module__.startswith("engine.")
-    tree, source = _syntax(function), textwrap.dedent(inspect.getsource(function))
-    declared = repr((outputs, state, inputs, [k.name for k in keyword], sees_unknown, sorted(FLAGS.items())))
-    digest = hashlib.sha256((declared + "".join(_reached(function, {}, tree).values())).encode()).hexdigest()
+    label = name or function.__name__.removesuffix("_step" if own else "")
+    declared = (outputs, state, inputs, tuple((k.name, k.annotation in (int, "int")) for k in keyword), sees_unknown)
     return Step(
-        name=name or (function.__name__.removesuffix("_step") if own else f"{function.__module__}:{function.__name__}"),
+        name=label if own else f"{function.__module__}:{label}",
         function=flat,
         inputs=inputs,
         outputs=tuple(outputs),
@@ -178,8 +190,8 @@ def _make(
         has_ring=has_ring,
         has_anchor=has_anchor,
         sees_unknown=sees_unknown,
-        digest=digest,
-        source=source,
+        digest=meaning(function, ring, declared),
+        source=source_of(function),
         compiled=inlined(flat),
     )
 
@@ -199,32 +211,31 @@ def _all_positional(function: Callable[..., Any]) -> Callable[..., Any]:
     return flat
 
 
-def _syntax(function: Callable[..., Any]) -> str:
-    """Return the function's syntax tree without decorators, docstring, comments and layout."""
-    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    if not isinstance(node, ast.FunctionDef):
-        raise Usage(f"{function.__qualname__}: a step is a plain function, written with def")
-    node.decorator_list = []
-    if ast.get_docstring(node) is not None:
-        node.body = node.body[1:]
-    return ast.dump(node)
+@functools.cache
+def _plain_function(step: Step) -> Callable[..., Any]:
+    return plain(step.function)
 
 
-def _reached(function: Callable[..., Any], seen: dict[str, str], tree: str) -> dict[str, str]:
-    """Collect, by name, the syntax trees of a function and of all it calls, and the constants they read."""
-    seen[f"{function.__module__}.{function.__qualname__}"] = tree
-    for name in function.__code__.co_names:
-        value = function.__globals__.get(name)
-        inner = getattr(value, "py_func", value)
-        if isinstance(inner, python_types.FunctionType) and not inner.__module__.startswith(("numba", "numpy")):
-            if f"{inner.__module__}.{inner.__qualname__}" not in seen:
-                _reached(inner, seen, _syntax(inner))
-        elif isinstance(value, int | float | str | bool | tuple):
-            seen[f"{function.__module__}.{name}"] = f"{name}={value!r}"
-    return seen
+def plain_call(step: Step, state: Sequence[float], ring: Any, anchor: bool, values: Sequence[float]) -> Any:
+    """Call a step as plain Python, the functions it calls too.
 
+    Parameters
+    ----------
+    step : Step
+    state : sequence of float
+    ring : ndarray of float64 or None
+        Checked: an index outside it raises `IndexError`.
+    anchor : bool
+    values : sequence of float
+        Inputs, then parameters.
 
-def plain_call(step: Step, state: tuple[float, ...], ring: Any, anchor: bool, values: Sequence[float]) -> Any:
-    """Call the step as plain Python, jitted helpers replaced by their Python bodies where the interpreter allows."""
-    head: list[Any] = [state] + [ring] * step.has_ring + [anchor] * step.has_anchor
-    return step.function(*head, *values)
+    Returns
+    -------
+    tuple, float or tuple of float
+        What the function returns; a division by zero gives infinity or NaN, as in compiled code.
+    """
+    head: list[Any] = [tuple(np.float64(v) for v in state)] + [ring] * step.has_ring + [anchor] * step.has_anchor
+    kinds = [False] * len(step.inputs) + list(step.whole)
+    with np.errstate(all="ignore"):
+        arguments = (int(v) if whole else np.float64(v) for v, whole in zip(values, kinds, strict=True))
+        return _plain_function(step)(*head, *arguments)
