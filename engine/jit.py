@@ -52,7 +52,13 @@ def cache_folder() -> Path:
     digest = hashlib.sha256()
     for path in kernel_sources():
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    tools = (numba.__version__, np.__version__, platform.python_version(), binding.get_host_cpu_name(), sorted(FLAGS.items()))
+    tools = (
+        numba.__version__,
+        np.__version__,
+        platform.python_version(),
+        binding.get_host_cpu_name(),
+        sorted(FLAGS.items()),
+    )
     digest.update(repr(tools).encode())
     parent = Path(os.environ.get("LOCKSTEP_CACHE") or platformdirs.user_cache_path("lockstep"))
     name = f"kernels-{digest.hexdigest()[:16]}"

@@ -93,7 +93,9 @@ class Advance:
         self.bar = np.empty(len(FIELDS))
         self.values = np.full(self.machine.outputs, np.nan)
         self._flag = np.zeros(1, np.uint8)
-        self.machine.point([self.bar[k:] for k in range(len(FIELDS))], [self.values[k:] for k in range(self.values.size)], 0)
+        self.machine.point(
+            [self.bar[k:] for k in range(len(FIELDS))], [self.values[k:] for k in range(self.values.size)], 0
+        )
 
     def advance(self, number: int, open: float, high: float, low: float, close: float, volume: float) -> None:
         """Advance by one closed bar.
@@ -110,7 +112,9 @@ class Advance:
         self.machine.run(self._flag, 0, 1)
         self.last = number
 
-    def preview(self, number: int, open: float, high: float, low: float, close: float, volume: float) -> NDArray[np.float64]:
+    def preview(
+        self, number: int, open: float, high: float, low: float, close: float, volume: float
+    ) -> NDArray[np.float64]:
         """Return the values the forming bar would give if it closed now; leaves no trace."""
         kept = self.machine.memory.copy(), self.values.copy(), self.bar.copy(), self.last
         try:

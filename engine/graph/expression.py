@@ -7,7 +7,6 @@ two faces a strategy works with; both hold a node.
 from __future__ import annotations
 
 import hashlib
-
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,7 +15,21 @@ from engine.graph.scalar import Fixed, Scalar, scalar
 from engine.kernels.step import find_step
 from parquet_store.errors import Usage
 
-__all__ = ["FIELDS", "Bar", "Call", "Choice", "Condition", "Field", "Level", "Node", "Number", "Out", "Option", "call", "when"]
+__all__ = [
+    "FIELDS",
+    "Bar",
+    "Call",
+    "Choice",
+    "Condition",
+    "Field",
+    "Level",
+    "Node",
+    "Number",
+    "Option",
+    "Out",
+    "call",
+    "when",
+]
 
 FIELDS = ("open", "high", "low", "close", "volume")
 
@@ -361,5 +374,3 @@ class Bar:
     def typical(self) -> Number:
         """(high + low + close) / 3."""
         return (self.high + self.low + self.close) / 3.0
-
-

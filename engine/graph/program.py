@@ -218,5 +218,3 @@ def _ref_read(ref: Any, nodes: list[ProgramNode], where: str) -> Ref:
         if 0 <= node < len(nodes) and 0 <= output < len(find_step(nodes[node].step).outputs):
             return node, output
     raise Failed(f"program {where}: reads {ref!r}, which is no field, no finite number and no earlier node")
-
-

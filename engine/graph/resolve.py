@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from engine.graph.expression import Call, Choice, Level, Node, Option, Out, condition_node, number_node
 from engine.graph.scalar import Fixed, Scalar, scalar
 from engine.graph.strategy import Signals, Size
+from engine.kernels.step import find_step
 from parquet_store.errors import Usage
 
-__all__ = ["ROLES", "Shape", "resolve", "switches"]
+__all__ = ["ROLES", "Shape", "resolve", "steps_of", "switches"]
 
 ROLES = ("entry", "exit", "short_entry", "short_exit", "stop", "target")
 TRUE, FALSE = Level(Fixed(1.0)), Level(Fixed(0.0))
@@ -27,31 +28,36 @@ class Shape:
     size: Size
 
 
+def parts(signals: Signals) -> Iterator[Option | Node]:
+    """Yield every option and every node of the signals once, both sides of each choice."""
+    seen: set[Node] = set()
+    queue: list[Any] = [getattr(signals, role) for role in (*ROLES, "size")]
+    while queue:
+        item = queue.pop()
+        if isinstance(item, Option):
+            yield item
+            queue += [item.then, item.otherwise]
+        node = item if isinstance(item, Node) else condition_node(item) or number_node(item)
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if isinstance(node, Choice):
+            queue += [node.then, node.otherwise]
+        elif isinstance(node, Out):
+            queue += node.call.inputs
+
+
 def switches(signals: Signals) -> dict[str, Scalar]:
     """Return every scalar a switch depends on, by key."""
-    found: dict[str, Scalar] = {}
-    seen: set[Node] = set()
-
-    def visit(item: Any) -> None:
-        if isinstance(item, Option):
-            found[item.scalar.key] = item.scalar
-            visit(item.then)
-            visit(item.otherwise)
-        node = condition_node(item) or number_node(item) if not isinstance(item, Node) else item
-        if node is None or node in seen:
-            return
-        seen.add(node)
-        if isinstance(node, Choice):
-            found[node.scalar.key] = node.scalar
-            visit(node.then)
-            visit(node.otherwise)
-        elif isinstance(node, Out):
-            for inner in node.call.inputs:
-                visit(inner)
-
-    for role in (*ROLES, "size"):
-        visit(getattr(signals, role))
+    found = {item.scalar.key: item.scalar for item in parts(signals) if isinstance(item, Option | Choice)}
     return dict(sorted(found.items()))
+
+
+def steps_of(signals: Signals) -> dict[str, str]:
+    """Return the digest of every step the signals can use, by name."""
+    names = {item.call.step for item in parts(signals) if isinstance(item, Out)}
+    return {name: find_step(name).digest for name in sorted(names)}
 
 
 def resolve(signals: Signals, is_on: Callable[[Scalar], bool]) -> Shape:

@@ -14,8 +14,8 @@ from parquet_store.errors import Usage
 
 __all__ = [
     "ADX",
-    "Band",
     "MACD",
+    "Band",
     "abs",
     "adx",
     "atr",
@@ -220,7 +220,7 @@ def indicator(**declared: Any) -> Any:
     def register(function: Any) -> Any:
         made = step(**declared)(function)
         try_step(made)
-        shape = namedtuple(function.__name__, made.outputs) if len(made.outputs) > 1 else None  # noqa: PYI024
+        shape = namedtuple(function.__name__, made.outputs) if len(made.outputs) > 1 else None
 
         def build(*inputs: Value, **params: Scalar | float) -> Any:
             numbers = call(made.name, inputs, params)

@@ -39,11 +39,23 @@ def mark(course, t, now, invested):
     longest = max(longest, t - at_peak)
     if now < peak * (1.0 + drawdown):  # seldom, so that the division is too
         drawdown = min(drawdown, now / peak - 1.0)
-    return now, peak, at_peak, total + r, square + r * r, downside + loss * loss, held + np.int64(invested), drawdown, longest
+    return (
+        now,
+        peak,
+        at_peak,
+        total + r,
+        square + r * r,
+        downside + loss * loss,
+        held + np.int64(invested),
+        drawdown,
+        longest,
+    )
 
 
 @compiled
-def run_combination(prices, signals, stop_distance, target_distance, trailing, max_hold, sizing, costs, returns, tally, trades):
+def run_combination(
+    prices, signals, stop_distance, target_distance, trailing, max_hold, sizing, costs, returns, tally, trades
+):
     """Run one combination.
 
     Parameters
@@ -192,7 +204,9 @@ def run_combination(prices, signals, stop_distance, target_distance, trailing, m
 
 
 @compiled
-def run_combinations(prices, bitmaps, streams, values, distances, rules, kind, sizings, costs, none, start, stop, tally):
+def run_combinations(
+    prices, bitmaps, streams, values, distances, rules, kind, sizings, costs, none, start, stop, tally
+):
     """Run combinations ``start`` to ``stop``.
 
     Parameters
@@ -216,6 +230,15 @@ def run_combinations(prices, bitmaps, streams, values, distances, rules, kind, s
         target_distance = values[distances[i, 1]] if distances[i, 1] >= 0 else returns[:0]
         sizing = SizingNumbers(kind, sizings[i, 0], sizings[i, 1])
         run_combination(
-            prices, signals, stop_distance, target_distance, rules[i, 0] != 0, rules[i, 1], sizing, costs, returns, tally[i], none
+            prices,
+            signals,
+            stop_distance,
+            target_distance,
+            rules[i, 0] != 0,
+            rules[i, 1],
+            sizing,
+            costs,
+            returns,
+            tally[i],
+            none,
         )
-

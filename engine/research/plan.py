@@ -22,7 +22,12 @@ from engine.research.space import Shard, Space
 
 __all__ = ["Work", "plan"]
 
-COMPARISONS = {"less": bitmap.LESS, "less_equal": bitmap.LESS_EQUAL, "equal": bitmap.EQUAL, "not_equal": bitmap.NOT_EQUAL}
+COMPARISONS = {
+    "less": bitmap.LESS,
+    "less_equal": bitmap.LESS_EQUAL,
+    "equal": bitmap.EQUAL,
+    "not_equal": bitmap.NOT_EQUAL,
+}
 LOGIC = {"both": bitmap.BOTH, "either": bitmap.EITHER}
 SIGNALS = ROLES[:4]
 TABLE = 1 << 22

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import pyarrow.parquet as pq
 
 from engine.graph import bind
 from engine.graph.program import Sizing
+from engine.graph.resolve import steps_of
 from engine.graph.scalar import tidy
-from engine.kernels.step import STEPS
+from engine.manifest import without_nan
 from engine.research.space import Shard, Space
 from engine.research.sweep import Sweep, sweep_bars
 from engine.research.table import Run, runs, runs_folder, table_schema
@@ -92,19 +92,8 @@ class RunSummary:
         """Return plain data, NaN as null."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data["folder"] = str(self.folder)
-        found: dict[str, Any] = plain(data)
+        found: dict[str, Any] = without_nan(data)
         return found
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON can carry it: NaN as None."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def run_sweep(store: Store, request: Request, progress: Progress | None = None) -> RunSummary:
@@ -175,7 +164,9 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
     return summary
 
 
-def computed(bars: Bars, sweep: Sweep, request: Request, progress: Callable[[int], None]) -> Iterator[tuple[Shard, Any]]:
+def computed(
+    bars: Bars, sweep: Sweep, request: Request, progress: Callable[[int], None]
+) -> Iterator[tuple[Shard, Any]]:
     """Yield shards with their metrics from the backend asked for."""
     if request.backend == "vectorbt":
         from engine.research import vectorbt
@@ -206,18 +197,11 @@ def plan_of(request: Request, sweep: Sweep, series: list[Bars]) -> dict[str, Any
         "costs": costs.as_json(),
         "sizing": None if sweep.sizing is None else sweep.sizing.as_json(),
         "backend": request.backend,
-        "kernels": {name: STEPS[name].digest for name in sorted(used_steps(sweep))},
+        "kernels": steps_of(sweep.strategy().drawn),
     }
     text = json.dumps(plan, sort_keys=True, separators=(",", ":"), allow_nan=False)
     plan["digest"] = hashlib.sha256(text.encode()).hexdigest()
     return plan
-
-
-def used_steps(sweep: Sweep) -> set[str]:
-    """Return the steps of the strategy's first combination."""
-    shard = next(sweep.space.shards())
-    row = sweep.space.row(int(shard.combo[0]))
-    return set(bind(sweep.strategy(), row).kernels())
 
 
 def named_folder(store: Store, name: str) -> Path:
@@ -233,12 +217,12 @@ def refuse_other(folder: Path, plan: dict[str, Any]) -> None:
     if (folder / "results.parquet").exists():
         before = Run(folder).plan.get("digest")
         if before != plan["digest"]:
-            raise Usage(f"run {folder.name} exists with another plan (data, grid, costs or kernels): give another --name")
+            raise Usage(
+                f"run {folder.name} exists with another plan (data, grid, costs or kernels): give another --name"
+            )
 
 
-def batch(
-    source: str, space: Space, shard: Shard, found: Any, schema: pa.Schema, strategy: Any
-) -> pa.RecordBatch:
+def batch(source: str, space: Space, shard: Shard, found: Any, schema: pa.Schema, strategy: Any) -> pa.RecordBatch:
     """Return a shard's rows."""
     size = len(shard)
     arrays: list[Any] = [
@@ -261,7 +245,7 @@ def summarise(
     bars = sum(len(b) for b in series)
     work = rows / len(series) * bars
     hold = bind(STRATEGIES["buy_and_hold"]())
-    benchmark = {b.source: simulate_program(hold, b, replace(sweep.costs)).metrics for b in series}
+    benchmark = {b.source: simulate_program(hold, b, sweep.costs).metrics for b in series}
     names = list(sweep.strategy.params)
 
     def shown(row: dict[str, Any]) -> dict[str, Any]:

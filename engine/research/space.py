@@ -93,7 +93,11 @@ class Space:
 
     @classmethod
     def of(
-        cls, strategy: type[Strategy], given: Mapping[str, Sequence[float]], where: Sequence[str] = (), yes: bool = False
+        cls,
+        strategy: type[Strategy],
+        given: Mapping[str, Sequence[float]],
+        where: Sequence[str] = (),
+        yes: bool = False,
     ) -> Space:
         """Return the space of a strategy: the given values, checked, and one default for every other parameter.
 
@@ -133,7 +137,9 @@ class Space:
                 one = pl.sql_expr(text)
                 roots = one.meta.root_names()
             except Exception as error:  # polars raises several kinds
-                raise Usage(f"constraint {text!r} cannot be read: {error}; expected for example 'fast < slow'") from error
+                raise Usage(
+                    f"constraint {text!r} cannot be read: {error}; expected for example 'fast < slow'"
+                ) from error
             for name in roots:
                 if name not in self.values:
                     raise unknown(f"parameter in constraint {text!r}", name, self.values)

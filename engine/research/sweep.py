@@ -107,7 +107,10 @@ def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, work
     at = 0
     for stage in work.stages:
         cuts = np.linspace(at, at + stage, min(workers, stage) + 1).astype(int).tolist()
-        jobs = [pool.submit(fill_bitmaps, tasks, work.levels, values, bitmaps, a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+        jobs = [
+            pool.submit(fill_bitmaps, tasks, work.levels, values, bitmaps, a, b)
+            for a, b in zip(cuts, cuts[1:], strict=False)
+        ]
         for job in jobs:
             job.result()
         at += stage
@@ -146,7 +149,9 @@ def run_shard(bars: Bars, ready: Prepared, costs: Costs, pool: ThreadPoolExecuto
     return tally
 
 
-def pieces(bars: Bars, sweep: Sweep, shard: Shard, budget: int) -> Iterator[tuple[Shard, NDArray[np.int64], Shape, Work]]:
+def pieces(
+    bars: Bars, sweep: Sweep, shard: Shard, budget: int
+) -> Iterator[tuple[Shard, NDArray[np.int64], Shape, Work]]:
     """Yield (part, places in the shard, shape, work), each within the memory budget."""
     for shape, places in shapes(sweep, shard):
         queue = [places]
@@ -209,7 +214,9 @@ def sweep_bars(
 
 def _refuse_shorts(bars: Bars, ready: Prepared, costs: Costs) -> None:
     if not costs.short and ready.bitmaps[np.unique(ready.work.streams[:, 2])].any():
-        raise Usage(f"{bars.source}: the strategy goes short, a spot market does not; use a perpetual or set costs short=true")
+        raise Usage(
+            f"{bars.source}: the strategy goes short, a spot market does not; use a perpetual or set costs short=true"
+        )
 
 
 def trades_of(bars: Bars, sweep: Sweep, combo: int) -> NDArray[Any]:
@@ -241,5 +248,3 @@ def trades_of(bars: Bars, sweep: Sweep, combo: int) -> NDArray[Any]:
         if closed <= trades.size:
             return trades[:closed]
         trades = np.zeros(closed, TRADE)
-
-

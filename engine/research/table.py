@@ -131,11 +131,15 @@ class Run:
             found = connection.execute(text)
             return [item[0] for item in found.description or []], found.fetchall()
         except duckdb.Error as error:
-            raise Usage(f"query over results: {str(error).splitlines()[0]}; columns: {', '.join(schema.names)}") from error
+            raise Usage(
+                f"query over results: {str(error).splitlines()[0]}; columns: {', '.join(schema.names)}"
+            ) from error
         finally:
             connection.close()
 
-    def top(self, n: int, by: str = "sharpe", where: str | None = None, source: str | None = None) -> list[dict[str, Any]]:
+    def top(
+        self, n: int, by: str = "sharpe", where: str | None = None, source: str | None = None
+    ) -> list[dict[str, Any]]:
         """Return the ``n`` best rows by a metric, undefined ones last, ties in the order of the combinations.
 
         Drawdowns, being negative, are best when nearest to 0; ``volatility``, ``max_drawdown_bars`` and ``fees`` are
@@ -158,7 +162,9 @@ class Run:
         """Return the best row by a metric."""
         found = self.top(1, by, source=source)
         if not found or found[0][by] is None:
-            raise Failed(f"run {self.name}: {by} is undefined for every combination; choose another metric or wider ranges")
+            raise Failed(
+                f"run {self.name}: {by} is undefined for every combination; choose another metric or wider ranges"
+            )
         return found[0]
 
     def median(self, by: str = "sharpe", source: str | None = None) -> dict[str, Any]:

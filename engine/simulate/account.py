@@ -100,9 +100,21 @@ def open_position(account, index, open, sizing, costs):
     price = fill_price(open, side, costs.slippage)
     quantity = account.due_quantity
     if costs.at_fill != 0.0:
-        bet = kelly_fraction(account.returns, account.closed, sizing.first, sizing.second) if sizing.kind == KELLY else 0.0
+        bet = (
+            kelly_fraction(account.returns, account.closed, sizing.first, sizing.second)
+            if sizing.kind == KELLY
+            else 0.0
+        )
         quantity = order_quantity(
-            sizing.kind, sizing.first, sizing.second, account.cash, price, account.due_stop, account.closed_profit, bet, costs
+            sizing.kind,
+            sizing.first,
+            sizing.second,
+            account.cash,
+            price,
+            account.due_stop,
+            account.closed_profit,
+            bet,
+            costs,
         )
     quantity = affordable_quantity(quantity, price, account.cash, costs)
     account.due_side = 0.0

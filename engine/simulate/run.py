@@ -77,7 +77,9 @@ class Simulation:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every figure by name, NaN where undefined."""
-        row = metrics(self.tally[None], len(self.bars), years_of(self.bars), self.bars.bars_per_year, self.costs.initial_cash)
+        row = metrics(
+            self.tally[None], len(self.bars), years_of(self.bars), self.bars.bars_per_year, self.costs.initial_cash
+        )
         return dict(zip(METRICS, row[0].tolist(), strict=True))
 
 
@@ -85,7 +87,9 @@ def years_of(bars: Bars) -> float:
     """Return the time from the first bar's open to the last bar's close in years of 365.25 days."""
     from parquet_store import Timeframe
 
-    return float(Timeframe.parse(bars.timeframe).close_ms(int(bars.number[-1])) - int(bars.time[0])) / (365.25 * 86_400_000)
+    return float(Timeframe.parse(bars.timeframe).close_ms(int(bars.number[-1])) - int(bars.time[0])) / (
+        365.25 * 86_400_000
+    )
 
 
 @compiled
@@ -150,7 +154,10 @@ def count(equity, invested, trades, open_fee, is_open, initial_cash, tally):  # 
             losses -= trade.profit
         ratio += trade.profit / (trade.quantity * trade.entry_price)
         fees += trade.fees
-    row = (before, total, square, downside, held, drawdown, longest, trades.size, wins, gains, losses, ratio, fees, is_open)
+    row = (
+        before, total, square, downside, float(held), drawdown, float(longest), float(trades.size), float(wins),
+        gains, losses, ratio, fees, is_open,
+    )  # fmt: skip
     for k in range(len(row)):
         tally[k] = row[k]
 
@@ -174,7 +181,9 @@ def simulate(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> 
     if decisions.long_entry.size != n:
         raise Usage(f"decisions for {decisions.long_entry.size} bars, expected {n}")
     if decisions.short_entry.any() and not costs.short:
-        raise Usage(f"{bars.source}: the strategy goes short, a spot market does not; use a perpetual or set costs short=true")
+        raise Usage(
+            f"{bars.source}: the strategy goes short, a spot market does not; use a perpetual or set costs short=true"
+        )
     if sizing.kind == "atr_risk" and decisions.stop is None:
         raise Usage("sizing atr_risk needs a stop: give the signals a stop, or choose another sizing")
     none = np.empty(0)
@@ -238,5 +247,3 @@ def decisions_of(found: Columns) -> Decisions:
 def simulate_program(program: Program, bars: Bars, costs: Costs, sizing: Sizing | None = None) -> Simulation:
     """Run a program over history and simulate what it decides; ``sizing`` overrides the program's own."""
     return simulate(bars, decisions_of(columns(program, bars)), costs, sizing or program.sizing)
-
-

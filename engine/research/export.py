@@ -1,0 +1,85 @@
+"""From one row of a finished sweep to a manifest: simulated plainly again, with its evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.graph import bind
+from engine.manifest import write_manifest
+from engine.research.table import Run
+from engine.simulate import simulate_program
+from engine.strategies import STRATEGIES, find_strategy
+from parquet_store import Store
+from parquet_store.errors import Failed
+from pipelines import Bars, load_bars
+
+__all__ = ["Exported", "export", "load_swept"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written manifest."""
+
+    path: Path
+    digest: str
+    params: dict[str, float]
+    metrics: dict[str, float]
+
+
+def load_swept(store: Store, run: Run, source: str) -> Bars:
+    """Return the bars a run swept, or say that the stored data changed since."""
+    item = next(item for item in run.plan["sources"] if item["source"] == source)
+    bars = load_bars(store, source, item["first"], item["last"] + 1)
+    if bars.fingerprint != item["fingerprint"]:
+        raise Failed(f"{source}: the stored bars are not those run {run.name} swept; sweep again")
+    return bars
+
+
+def export(
+    store: Store,
+    run: Run,
+    by: str = "sharpe",
+    params: Mapping[str, float] | None = None,
+    source: str | None = None,
+    to: Path | None = None,
+) -> Exported:
+    """Write the manifest of one row of a run: the best by a metric, or the one with these parameters.
+
+    Raises
+    ------
+    Usage
+        Unknown metric, parameter, value or source.
+    Failed
+        The data changed since the sweep, or the plain simulation does not give the row's figures.
+    """
+    row = run.find(params, source) if params else run.best(by, source)
+    strategy = find_strategy(run.plan["strategy"])
+    chosen = {name: float(row[name]) for name in strategy.params}
+    program = bind(strategy(), chosen, run.sizing)
+    bars = load_swept(store, run, row["source"])
+    simulation = simulate_program(program, bars, run.costs)
+    if simulation.metrics["trades"] != row["trades"]:
+        raise Failed(
+            f"run {run.name}: the table says {row['trades']} trades, the plain simulation {simulation.metrics['trades']:g}; "
+            "the run was made by other code: sweep again"
+        )
+    summary = run.folder / "summary.json"
+    verified = json.loads(summary.read_text())["verified"] if summary.exists() else None
+    hold = simulate_program(bind(STRATEGIES["buy_and_hold"]()), bars, run.costs)
+    evidence = {
+        "metrics": simulation.metrics,
+        "buy_and_hold": hold.metrics,
+        "chosen_by": "params" if params else by,
+        "run": run.name,
+        "plan": run.plan["digest"],
+        "combinations": run.sql("select count(*) from results")[1][0][0],
+        "verified": verified,
+    }
+    path = to or run.folder / "manifest.json"
+    digest = write_manifest(
+        path, program, run.costs, bars, strategy=run.plan["strategy"], params=chosen, evidence=evidence
+    )
+    return Exported(path, digest, chosen, simulation.metrics)
