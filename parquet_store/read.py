@@ -24,7 +24,7 @@ def scan_files(files: Mapping[str, Path], start: int | None = None, end: int | N
         Milliseconds since the Unix epoch; None is open.
     """
     low = "" if start is None else f"{to_datetime(start):%Y-%m}"
-    high = "9999-99" if end is None else f"{to_datetime(end):%Y-%m}"
+    high = "9999-99" if end is None else f"{to_datetime(end - 1):%Y-%m}"
     chosen = [path for month, path in files.items() if low <= month <= high]
     schema = BARS.polars()
     if not chosen:
@@ -55,7 +55,7 @@ def naming_broken_files(files: Mapping[str, Path]) -> Iterator[None]:
         reason = str(error).splitlines()[0]
         raise Failed(
             f"{where} cannot be read ({reason}): move that file away or restore it, then import its month again; "
-            "nothing was changed"
+            "it was left as it is"
         ) from error
 
 

@@ -26,7 +26,9 @@ def hours(start: str, count: int) -> np.ndarray:
     [("1m", 525_960), ("5m", 105_192), ("1h", 8_766), ("4h", 2_191.5), ("1d", 365.25), ("1w", 365.25 / 7), ("1M", 12)],
 )
 def test_bars_per_year_around_the_clock(timeframe: str, expected: float) -> None:
-    assert bars_per_year(hours("2024-01-01", 10), Timeframe.parse(timeframe), ALWAYS) == pytest.approx(expected, rel=1e-15)
+    assert bars_per_year(hours("2024-01-01", 10), Timeframe.parse(timeframe), ALWAYS) == pytest.approx(
+        expected, rel=1e-15
+    )
 
 
 def test_weekdays_alone_are_sessions_of_252_a_year() -> None:
@@ -51,7 +53,9 @@ def test_a_weekend_in_progress_shows_a_venue_that_never_closes() -> None:
 
 
 def test_one_stray_saturday_bar_does_not_open_a_stock_exchange_all_week() -> None:
-    days = [day * DAY for day in range(19_000, 19_400) if (day + 3) % 7 < 5 or day == 19_000 + (5 - (19_000 + 3) % 7) % 7]
+    days = [
+        day * DAY for day in range(19_000, 19_400) if (day + 3) % 7 < 5 or day == 19_000 + (5 - (19_000 + 3) % 7) % 7
+    ]
     assert any((day // DAY + 3) % 7 == 5 for day in days)
     assert calendar_of(np.array(days), Timeframe.parse("1d")) == SESSIONS
 

@@ -30,7 +30,8 @@ def test_a_series_is_written_as_it_is_read(text: str, parts: tuple[str, str, str
 
 
 @pytest.mark.parametrize(
-    "text", ["", "binance", "binance:BTC/USDT", ":BTC:1h", "binance::1h", "a b:BTC:1h", "x:B\tC:1h", "x:Y:1x", "x:Y:60m"]
+    "text",
+    ["", "binance", "binance:BTC/USDT", ":BTC:1h", "binance::1h", "a b:BTC:1h", "x:B\tC:1h", "x:Y:1x", "x:Y:60m"],
 )
 def test_what_is_no_series_is_refused(text: str) -> None:
     with pytest.raises(Usage):
@@ -48,7 +49,9 @@ def test_any_name_reads_back_from_its_text(venue: str, symbol: str) -> None:
     assert Series.parse(str(series)) == series
 
 
-@pytest.mark.parametrize("symbol", ["BTC/USDT:USDT", "币安/USDT", "1000SATS/USDT", "A%2FB", "it's", "..", "2024-01-01", "a=b"])
+@pytest.mark.parametrize(
+    "symbol", ["BTC/USDT:USDT", "币安/USDT", "1000SATS/USDT", "A%2FB", "it's", "..", "2024-01-01", "a=b"]
+)
 def test_readers_see_the_real_symbol(tmp_path: Path, symbol: str) -> None:
     store = Store(tmp_path / "odd [name] *'")
     store.append(Series("venue", symbol, "1h"), made_bars(3))
