@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import itertools
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli import chosen, data, demo, strategies, sweep
+from engine.cli import data, strategies
 from parquet_store.errors import LockstepError
 
 app = typer.Typer(
@@ -35,9 +36,6 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 strategies.register(app)
-sweep.register(app)
-chosen.register(app)
-demo.register(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -136,7 +134,7 @@ def _usage_message(error: Any) -> str:
 def _write_traceback(given: Sequence[str]) -> Path:
     """Write the traceback of the exception at hand to the store, or where temporary files go; return the file."""
     words = ["lockstep", *given]
-    store = next((b for a, b in zip(words, words[1:], strict=False) if a == "--store"), None)
+    store = next((b for a, b in itertools.pairwise(words) if a == "--store"), None)
     root = Path(store or os.environ.get("LOCKSTEP_STORE") or ".lockstep").expanduser().absolute()
     text = f"command: {words}\npython: {sys.version}\n\n{traceback.format_exc()}"
     name = f"error-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.txt"
