@@ -66,7 +66,7 @@ def read_times(column: pl.Series, clock: pl.Series | None = None) -> tuple[pl.Se
         exact = whole.null_count() == number.null_count()
         return _from_numbers(text.cast(pl.Int64 if exact else pl.Float64, strict=False))
     if known.str.contains(_AM_PM).all():
-        times = text.str.to_datetime("%Y-%m-%d %I-%p", strict=False, time_unit="ms")
+        times = (text + "-00").str.to_datetime("%Y-%m-%d %I-%p-%M", strict=False, time_unit="ms")
         return times.dt.replace_time_zone("UTC"), [_ASSUMED]
     notes = []
     if known.head(1).str.contains(_SLASHED).item():
