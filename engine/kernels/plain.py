@@ -27,7 +27,8 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function with every compiled function it calls, near or far, replaced by its Python body."""
-    return _rebuilt(function, {})
+    made: Callable[..., Any] = _rebuilt(function, {})
+    return made
 
 
 def _rebuilt(function: Any, done: dict[Any, Any]) -> Any:
