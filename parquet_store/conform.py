@@ -8,6 +8,7 @@ from parquet_store.errors import Failed
 from parquet_store.schema import BARS, Dataset
 
 RAW = "raw:"  # prefix of a column that keeps the text of a number that could not be read
+_EARLIEST, _LATEST = -2_208_988_800_000, 7_258_118_400_000  # 1900 and 2200: other times come of units mistaken
 
 
 def conform(frame: pl.DataFrame, dataset: Dataset = BARS) -> pl.DataFrame:
@@ -22,8 +23,10 @@ def conform(frame: pl.DataFrame, dataset: Dataset = BARS) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        Times as ``datetime[ms, UTC]`` (null: unknown), numbers as float64 (null: missing or no number), -0.0 as 0.0.
-        For a text column in which a cell is no number, ``raw:NAME`` keeps that cell's text, null elsewhere.
+        Times as ``datetime[ms, UTC]`` (null: unknown, or not between 1900 and 2200), numbers as float64 (null:
+        missing or no number), -0.0 as 0.0.
+        For a text column in which a cell is no number, ``raw:NAME`` keeps that cell's text, null elsewhere.  A text
+        column ``raw:ts``, in which an import keeps times that it could not read, is kept.
 
     Raises
     ------
@@ -53,6 +56,8 @@ def conform(frame: pl.DataFrame, dataset: Dataset = BARS) -> pl.DataFrame:
             raise Failed(
                 f"column '{field.name}' holds {kind}: expected numbers; name another, as in --columns {field.name}=NAME"
             )
+    if frame.schema.get(RAW + dataset.key) == pl.String:
+        columns.append(pl.col(RAW + dataset.key))
     conformed = frame.select(columns)
     empty = [name for name in conformed.columns if name.startswith(RAW) and conformed[name].null_count() == len(frame)]
     return conformed.drop(empty)
@@ -64,5 +69,6 @@ def _time(name: str, kind: pl.DataType) -> pl.Expr:
         return column.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     if isinstance(kind, pl.Datetime):
         zoned = column.dt.replace_time_zone("UTC") if kind.time_zone is None else column.dt.convert_time_zone("UTC")
-        return zoned.dt.cast_time_unit("ms")
+        time = zoned.dt.cast_time_unit("ms")
+        return pl.when(time.to_physical().is_between(_EARLIEST, _LATEST)).then(time).alias(name)
     raise Failed(f"column '{name}' holds {kind}: expected a datetime or a date")

@@ -107,7 +107,7 @@ def audit(frame: pl.DataFrame, timeframe: Timeframe | str) -> list[Finding]:
 
 def faults(rows: pl.DataFrame, bar: Timeframe) -> dict[str, pl.Series]:
     """Return, for each kind of ``REFUSED`` that occurs, the mask of the conformed rows that have the fault."""
-    raw = [name for name in rows.columns if name.startswith(RAW)]
+    raw = [RAW + name for name in BARS.numbers if RAW + name in rows.columns]
     text = pl.any_horizontal([pl.col(name).is_not_null() for name in raw]) if raw else pl.lit(False)
     missing = [
         pl.col(name).is_null() & (pl.col(RAW + name).is_null() if RAW + name in raw else pl.lit(True))
@@ -166,12 +166,12 @@ def findings(
 
 
 def _value(kind: str, row: dict[str, Any]) -> str:
-    if kind in ("time", "off_grid", "unsorted"):
-        return "none" if row["ts"] is None else str(row["ts"].replace(tzinfo=None))
+    if kind == "time":
+        return repr(row.get(RAW + "ts") or "none")
+    if kind in ("off_grid", "unsorted"):
+        return str(row["ts"].replace(tzinfo=None))
     if kind == "text":
-        return _joined(
-            (name.removeprefix(RAW), repr(row[name])) for name in row if name.startswith(RAW) and row[name] is not None
-        )
+        return _joined((name, repr(row[RAW + name])) for name in BARS.numbers if row.get(RAW + name) is not None)
     if kind == "missing":
         return _joined((name, "none") for name in BARS.numbers if row[name] is None and row.get(RAW + name) is None)
     if kind == "not_finite":

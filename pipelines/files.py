@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from parquet_store.conform import RAW
 from parquet_store.errors import Failed
 from parquet_store.schema import BARS
 from pipelines.columns import recognise
@@ -23,7 +24,8 @@ class Imported:
     ----------
     frame : DataFrame
         Columns ts (datetime[ms, UTC], null where it cannot be read), open, high, low, close, volume, row for row as in
-        the file; numbers are float64, or text where a cell of the column is no number.
+        the file; numbers are float64, or text where a cell of the column is no number.  If a time cannot be read, a
+        column ``raw:ts`` keeps its text.
     layout : str
         The layout found: binance, cryptodatadownload, freqtrade, plain, store or yahoo.
     notes : tuple of str
@@ -70,13 +72,23 @@ def import_file(path: Path | str, *, columns: Mapping[str, str] | None = None, l
         times, said = read_times(table.frame[found.names["ts"]], clock)
     except Failed as error:
         raise Failed(f"{path}: {error}") from error
+    unread = _unread(table.frame[found.names["ts"]], times)
     numbers = [_number(table.frame[found.names[name]]).alias(name) for name in BARS.numbers]
     used = {*found.names.values(), found.clock}
     unused = [name for name in table.frame.columns if name not in used]
     notes = [*table.notes, *found.notes, *said]
     if unused:
         notes.append(f"columns left out: {', '.join(unused)}")
-    return Imported(pl.DataFrame([times.alias("ts"), *numbers]), found.layout, tuple(notes))
+    return Imported(pl.DataFrame([times.alias("ts"), *numbers, *unread]), found.layout, tuple(notes))
+
+
+def _unread(column: pl.Series, times: pl.Series) -> list[pl.Series]:
+    """Return a column with the text of cells that hold something, but no time; none if there is no such cell."""
+    if times.null_count() == 0:
+        return []
+    text = column.cast(pl.String).str.strip_chars()
+    odd = times.is_null() & (text.str.len_bytes().fill_null(0) > 0)
+    return [text.set(~odd, None).alias(RAW + "ts")] if odd.any() else []
 
 
 def _number(column: pl.Series) -> pl.Series:

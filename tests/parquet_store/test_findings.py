@@ -70,6 +70,13 @@ def test_copies_and_disorder_are_noted_not_refused() -> None:
     assert not any(finding.refused for finding in found)
 
 
+@pytest.mark.parametrize("time", [10**17, -(10**17), 9_223_372_036_854_775_807])
+def test_a_time_in_no_century_of_ours_is_none(time: int) -> None:
+    far = CLEAN[:1].with_columns(pl.Series("ts", [time]).cast(pl.Datetime("ms", "UTC")))
+    (finding,) = audit(far, "1h")
+    assert (finding.kind, finding.time) == ("time", None)
+
+
 def test_a_gap_is_noted_at_the_bar_after_it() -> None:
     (finding,) = audit(made_bars(200).filter(~pl.int_range(200).is_in([20, 21, 22])), "1h")
     assert (finding.kind, finding.row) == ("gap", 21)

@@ -197,8 +197,11 @@ def test_a_time_that_is_none_reaches_the_store_as_unknown(tmp_path: Path) -> Non
     rows = texts(HOURS)
     rows[3][0] = "soon"
     path = write(tmp_path / "bad.csv", ["ts,open,high,low,close,volume", *(",".join(row) for row in rows)])
-    with pytest.raises(Refuse, match=r"1 x time .*row 4 \(time unknown\)"):
+    with pytest.raises(Refuse, match=r"1 x time .*row 4 \(time unknown\).*: 'soon';"):
         Store(tmp_path / "store").append("x:Y:1h", import_file(path).frame)
+    done = Store(tmp_path / "store").append("x:Y:1h", import_file(path).frame, quarantine=True)
+    assert done.quarantine is not None
+    assert pl.read_parquet(done.quarantine)["raw:ts"].to_list() == ["soon"]
 
 
 def test_unsorted_and_repeated_rows_are_stored_sorted_once(tmp_path: Path) -> None:
