@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli import data, strategies
+from engine.cli import chosen, data, demo, strategies, sweep
 from parquet_store.errors import LockstepError
 
 app = typer.Typer(
@@ -36,6 +36,9 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 strategies.register(app)
+sweep.register(app)
+chosen.register(app)
+demo.register(app)
 
 
 def _show_version(wanted: bool) -> None:

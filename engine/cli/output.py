@@ -43,15 +43,15 @@ class Output:
         """Print a line about what is going on; never on stdout."""
         print(text, file=sys.stderr, flush=True)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-        """Print a table; numbers stand to the right, None is shown as a dash."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: bool = False) -> None:
+        """Print a table; numbers, with ``right`` everything but the first column, stand to the right."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+        made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for place, name in enumerate(columns):
-            numeric = all(_is_number(row[place]) for row in rows)
+            numeric = place > 0 if right else all(_is_number(row[place]) for row in rows)
             made.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             made.add_row(*(Text(shown(cell)) for cell in row))

@@ -38,7 +38,7 @@ ACCOUNT = np.dtype(
         ("held", "i8"),  # closes in the position
         ("due_close", "i8"),  # 0, or 1 + the reason
         ("due_side", "f8"),
-        ("due_quantity", "f8"),
+        ("due_quantity", "f8"),  # NaN: no entry was considered; 0: one was, and came to nothing or to a shadow
         ("due_stop", "f8"),  # distances of the entry that is due
         ("due_target", "f8"),
         ("equity", "f8"),  # at the last close
@@ -168,6 +168,7 @@ def close_bar(account, close, long_entry, long_exit, short_entry, short_exit, st
     account = account[0]
     account.equity = account.cash + account.quantity * close
     equity, side = account.equity, 0.0
+    account.due_quantity = np.nan
     has_stop, has_target, max_hold = rules
     if account.side == 0.0:
         buy, sell = long_entry and not long_exit, short_entry and not short_exit
@@ -192,7 +193,8 @@ def close_bar(account, close, long_entry, long_exit, short_entry, short_exit, st
     quantity = order_quantity(
         sizing.kind, sizing.first, sizing.second, equity, reference, stop, account.closed_profit, bet, costs
     )
+    account.due_quantity = quantity
     if quantity > 0.0 or sizing.kind == KELLY or costs.at_fill != 0.0:
-        account.due_side, account.due_quantity = side, quantity
+        account.due_side = side
         account.due_stop = stop if has_stop else np.nan
         account.due_target = target if has_target else np.nan

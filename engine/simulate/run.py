@@ -63,6 +63,9 @@ class Simulation:
         At each close, quote currency.
     invested : ndarray of bool, shape (n,)
         Whether the bar held a position at any moment.
+    ordered : ndarray of float64, shape (n,)
+        The quantity of the entry each close considered, 0 if it came to nothing, NaN if it considered none; 0 too
+        where a shadow of size 0 is followed.
     tally : ndarray of float64, shape (len(TALLY),)
     """
 
@@ -72,6 +75,7 @@ class Simulation:
     open_trade: NDArray[Any]
     equity: NDArray[np.float64]
     invested: NDArray[np.bool_]
+    ordered: NDArray[np.float64]
     tally: NDArray[np.float64]
 
     @cached_property
@@ -93,7 +97,9 @@ def years_of(bars: Bars) -> float:
 
 
 @compiled
-def run_account(account, trades, start, prices, signals, distances, rules, trailing, sizing, costs, equity, invested):  # type: ignore[no-untyped-def]
+def run_account(
+    account, trades, start, prices, signals, distances, rules, trailing, sizing, costs, equity, invested, ordered
+):  # type: ignore[no-untyped-def]
     """Run the account from bar ``start``; return the bar it stopped before, for want of room in ``trades``."""
     open, high, low, close = prices
     long_entry, long_exit, short_entry, short_exit = signals
@@ -118,6 +124,8 @@ def run_account(account, trades, start, prices, signals, distances, rules, trail
         )
         equity[t] = account[0].equity
         invested[t] = account[0].invested != 0
+        shadow = account[0].side != 0.0 and account[0].quantity == 0.0
+        ordered[t] = 0.0 if shadow and not account[0].due_quantity > 0.0 else account[0].due_quantity
     return close.size
 
 
@@ -192,12 +200,24 @@ def simulate(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> 
     rules = (decisions.stop is not None, decisions.target is not None, decisions.max_hold)
     prices = (bars.open, bars.high, bars.low, bars.close)
     account, trades = new_account(costs.initial_cash), np.zeros(1024, TRADE)
-    equity, invested, tally = np.empty(n), np.zeros(n, np.bool_), np.zeros(len(TALLY))
+    equity, ordered, invested, tally = np.empty(n), np.empty(n), np.zeros(n, np.bool_), np.zeros(len(TALLY))
     numbers, rule = costs.numbers(), sizing_numbers(sizing)
     at = 0
     while True:
         at = run_account(
-            account, trades, at, prices, signals, distances, rules, decisions.trailing, rule, numbers, equity, invested
+            account,
+            trades,
+            at,
+            prices,
+            signals,
+            distances,
+            rules,
+            decisions.trailing,
+            rule,
+            numbers,
+            equity,
+            invested,
+            ordered,
         )
         if at == n:
             break
@@ -206,7 +226,7 @@ def simulate(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> 
     still = open_trade(account, bars, n)
     fee = float(still["fees"].sum())
     count(equity, invested, closed, fee, float(still.size > 0), costs.initial_cash, tally)
-    return Simulation(bars, costs, closed, still, equity, invested, tally)
+    return Simulation(bars, costs, closed, still, equity, invested, ordered, tally)
 
 
 def open_trade(account: NDArray[Any], bars: Bars, n: int) -> NDArray[Any]:

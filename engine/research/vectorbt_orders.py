@@ -31,12 +31,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.naive.simulation import Bars, Decisions
-from tests.naive.sizing import Costs
+from engine.simulate import Costs, Decisions
+from parquet_store.errors import Usage
+from pipelines import Bars
 
 Floats = npt.NDArray[np.float64]
 ROWS = 4
 EXITS, ENTRIES, OPEN, BAR = range(ROWS)
+
+
+class Unsayable(Usage):
+    """A combination asks for what VectorBT has no words for."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +98,14 @@ def _refuse_unsayable(decisions: Decisions, costs: Costs) -> None:
     }
     named = [name for name, here in found.items() if here]
     if named:
-        raise ValueError(f"VectorBT cannot say {' or '.join(named)}; compare these with the plain simulation")
+        raise Unsayable(f"VectorBT cannot say {' or '.join(named)}; the plain simulation checks these")
 
 
 def _column(bars: Bars, d: Decisions, costs: Costs, quantity: Floats | None) -> _Column:
     """Translate one combination."""
     _refuse_unsayable(d, costs)
     n, slip = len(bars.close), costs.slippage
-    never = np.zeros(n, dtype=np.bool_)
-    short_entry = never if d.short_entry is None else d.short_entry
-    short_exit = never if d.short_exit is None else d.short_exit
+    short_entry, short_exit = d.short_entry, d.short_exit
     none = np.full(n, math.nan)
     stop = none if d.stop is None else d.stop
     target = none if d.target is None else d.target
@@ -114,7 +117,7 @@ def _column(bars: Bars, d: Decisions, costs: Costs, quantity: Floats | None) -> 
     fresh_long, fresh_short = d.long_entry & ~d.long_exit, short_entry & ~short_exit
     twofold = (d.long_entry & d.long_exit & fresh_short) | (short_entry & short_exit & fresh_long)
     if bool(twofold.any()):
-        raise ValueError(
+        raise Unsayable(
             f"at the close of bar {int(np.flatnonzero(twofold)[0])} one side enters and the other has both entry and "
             "exit: VectorBT cannot say that; compare it with the plain simulation"
         )
@@ -122,7 +125,7 @@ def _column(bars: Bars, d: Decisions, costs: Costs, quantity: Floats | None) -> 
     # only VectorBT knows.  Its stop is therefore told from the open, where the fraction is the same for both sides.
     both = fresh_long & fresh_short & valid
     if d.trailing and slip > 0.0 and bool(both.any()):
-        raise ValueError(
+        raise Unsayable(
             f"both sides enter at the close of bar {int(np.flatnonzero(both)[0])}: under slippage VectorBT cannot say "
             "a trailing stop there; compare it with the plain simulation"
         )
@@ -182,7 +185,7 @@ def orders(
 
     Raises
     ------
-    ValueError
+    Unsayable
         A combination asks for what VectorBT cannot say (see the module).
     """
     import vectorbt as vbt

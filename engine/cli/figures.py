@@ -1,0 +1,70 @@
+"""Metrics for people: percent where they are fractions, two digits where they are ratios, and who beats whom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.cli.output import Output
+
+_PERCENT = ("total_return", "cagr", "volatility", "max_drawdown", "win_rate", "avg_trade", "exposure", "fees")
+_COUNTS = ("trades", "max_drawdown_bars", "combo")
+_COMPARED = (
+    "total_return",
+    "cagr",
+    "volatility",
+    "sharpe",
+    "sharpe_invested",
+    "sortino",
+    "calmar",
+    "max_drawdown",
+    "win_rate",
+    "profit_factor",
+    "trades",
+    "exposure",
+    "fees",
+)
+_RANKED = (
+    "total_return",
+    "cagr",
+    "sharpe",
+    "sortino",
+    "max_drawdown",
+    "win_rate",
+    "profit_factor",
+    "trades",
+    "exposure",
+)
+
+
+def figure(name: str, value: Any) -> str:
+    """Return a metric or parameter as people read it; unknown is a dash."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if name in _PERCENT:
+        return f"{100 * value:,.2f} %"
+    if name in _COUNTS:
+        return f"{value:,.0f}"
+    return f"{value:,.2f}" if name in _COMPARED else f"{value:g}"
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """Return parameters as ``export --params`` reads them."""
+    return ",".join(f"{name}={value:g}" for name, value in params.items())
+
+
+def compare(out: Output, subjects: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print a table with a line for each metric and a column for each subject."""
+    rows = [[name, *(figure(name, metrics.get(name)) for metrics in subjects.values())] for name in _COMPARED]
+    out.table(["", *subjects], rows, right=True)
+
+
+def rank(out: Output, rows: Sequence[Mapping[str, Any]], params: Sequence[str], by: str) -> None:
+    """Print rows of a result table: the source, the parameters, the metrics people ask for first."""
+    columns = ["source", *params, *dict.fromkeys([by, *_RANKED])]
+    out.table(columns, [[figure(name, row.get(name)) for name in columns] for row in rows], right=True)
