@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -120,17 +121,19 @@ def _system_message(error: OSError) -> str:
 
 
 def _usage_message(error: Any) -> str:
-    """Return what typer says of wrong usage, with the nearest option where one is unknown."""
+    """Return what typer says of wrong usage, with the nearest name where a command or an option is unknown."""
     message = str(error.format_message())
     context = getattr(error, "ctx", None)
     if message.startswith("Usage:") or context is None:
         return message
-    option = getattr(error, "option_name", None)
-    if option and message.lower().startswith("no such option"):
-        known = [name for param in context.command.params for name in (*param.opts, *param.secondary_opts)]
-        known = [name for name in known if name.startswith("-")]
-        near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-        message = f'unknown option "{option}"' + (f': did you mean "{near[0]}"?' if near else "")
+    command, found = context.command, re.match(r"No such (command|option):? '?([^' ]+?)'?[.\s]", f"{message} ")
+    if found:
+        kind, name = found.groups()
+        options = [name for param in command.params for name in (*param.opts, *param.secondary_opts)]
+        known = [o for o in options if o.startswith("-")] if kind == "option" else list(command.commands)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
+        message = f'unknown {kind} "{name}": {hint}'
     return f"{message.rstrip('.')} (see {context.command_path} --help)"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 STRATEGY = "mean_reversion"
 SOURCE = "sample:NASDAQ:1d"
 GRID = (
-    "rsi_length=3,5,8,14,21",
-    "oversold=20:40:5",
+    "rsi_length=2,3,5,8,14,21",
+    "oversold=10:40:5",
     "overbought=55:80:5",
     "band_length=10,20,40",
     "band_width=1:2.5:0.5",
-    "stop_atr=0,2,4",
+    "stop_atr=0,2,3,4",
     "var_limit=0,0.03,0.05",
     "kelly_fraction=0,0.5,1",
 )
@@ -130,18 +131,21 @@ def story(store: Store, summary: RunSummary, mismatches: int) -> list[str]:
 
     best, median, hold = summary.best["metrics"], summary.median["metrics"], summary.benchmark[SOURCE]
     verified = summary.verified or {"checked": 0, "mismatches": 0}
-
-    def sharpe(metrics: dict[str, Any]) -> str:
-        return figure("sharpe", metrics["sharpe"])
-
+    agreed, checked = verified["checked"] - verified["mismatches"], verified["checked"]
+    sharpe, exposure = [[figure(name, m[name]) for m in (best, median, hold)] for name in ("sharpe", "exposure")]
+    paragraphs = (
+        f"{summary.combos:,} combinations each traded the same {summary.bars:,} real sessions. "
+        f"VectorBT, an engine of its own, made the same trades in {agreed} of {checked} of them, drawn at random. "
+        f"The exported program, advanced one bar at a time, differs from the batch run in {mismatches} values.",
+        f"The best Sharpe ratio is {sharpe[0]}, the median {sharpe[1]}, buy and hold's {sharpe[2]}; "
+        f"they were in the market {exposure[0]}, {exposure[1]} and {exposure[2]} of the time, "
+        "and the bars of an index hold no dividends. "
+        f"The best was chosen with hindsight out of {summary.combos:,}, so luck is part of it; "
+        "the median is what a blind choice would have got. Neither promises anything about tomorrow.",
+    )
+    lines = [line for text in paragraphs for line in (*textwrap.wrap(text, 100), "")]
     return [
-        f"Each of {summary.combos:,} combinations traded {summary.bars:,} real sessions. VectorBT, which knows nothing of this",
-        f"engine, made the same trades in {verified['checked'] - verified['mismatches']} of {verified['checked']} combinations drawn at random.",
-        f"The exported program, advanced one bar at a time, differs from the swept one in {mismatches} values.",
-        f"The best Sharpe is {sharpe(best)}, the median {sharpe(median)}, buy and hold's {sharpe(hold)}. The best was chosen",
-        f"with hindsight from {summary.combos:,}: luck is part of it, the median says what to expect of a blind choice,",
-        "and neither is a promise about tomorrow.",
-        "",
+        *lines,
         f"Everything is in {store.root}; to go on:",
         f"  lockstep results {summary.run} --store {store.root} --top 10 --where 'trades > 30'",
         f"  lockstep strategies {STRATEGY}",

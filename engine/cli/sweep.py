@@ -73,7 +73,7 @@ def sweep(
     Example:
       lockstep sweep mean_reversion --data sample:NASDAQ:1d --param rsi_length=5:30:5 --param oversold=20:40:5
       lockstep sweep mean_reversion --data binance:BTC/USDT:1h --param stop_atr=0,2,3 --verify 25 --fee 0.00075
-      lockstep sweep mine.py:Cross --data sample:SP500:1d --param fast=5:50:5 --param slow=20:200:10 --where 'fast < slow'
+      lockstep sweep mine.py:Cross --data sample:SP500:1d --param fast=5:50:5 --param slow=20:99:9 --where 'fast < slow'
     """
     from engine.research.run import Request, run_sweep
 
@@ -215,7 +215,9 @@ def show_verified(summary: RunSummary, out: Output) -> None:
     if summary.verified is None:
         return
     checked, wrong = summary.verified["checked"], summary.verified["mismatches"]
-    out.say(f"verified with VectorBT: {checked:,} combinations checked, {wrong:,} mismatches")
+    unsaid = summary.verified.get("unsaid", 0)
+    beyond = f"; {unsaid:,} more that VectorBT cannot express" if unsaid else ""
+    out.say(f"verified with VectorBT: {checked:,} combinations checked, {wrong:,} mismatches{beyond}")
     for line in summary.verified.get("details", ()):
         out.note(f"  {line}")
 
