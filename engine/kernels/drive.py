@@ -25,17 +25,37 @@ from engine.kernels.step import Step
 LARGEST = np.finfo(np.float64).max
 
 
-class StepType(types.Type):
-    """A numba type with one value: the step.  Its name holds the digest: the disk cache never answers for another."""
+_STEPS: dict[str, Step] = {}
 
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        super().__init__(name=f"Step[{step.name}:{step.digest}]")
+
+class StepType(types.Type):
+    """A numba type with one value: the step.
+
+    Its name holds the digest, so the disk cache never answers for another step, and its name is all that is stored
+    there: reading the cache must not import the modules of other people's steps.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StepType, (self.name,)
+
+    @property
+    def step(self) -> Step:
+        return _STEPS[self.name]
+
+
+def step_type(step: Step) -> StepType:
+    """Return the type of this step."""
+    name = f"Step[{step.name}:{step.digest}]"
+    _STEPS[name] = step
+    return StepType(name)
 
 
 @typeof_impl.register(Step)
 def _typeof(value: Step, context: Any) -> StepType:
-    return StepType(value)
+    return step_type(value)
 
 
 @register_model(StepType)
@@ -193,6 +213,6 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
 
 def address(step: Step) -> int:
     """Return the address of ``run_step`` for this step, compiled or loaded from the disk cache."""
-    kind = StepType(step)
+    kind = step_type(step)
     signature = types.void(kind, types.intp, types.intp, *[types.uintp] * 6)
     return int(_get_wrapper_address(run_step, signature))

@@ -175,7 +175,7 @@ def _make(
     if not inputs:
         raise Usage(f"{where}: a step needs at least one input before the *")
     flat = _all_positional(function)
-    own = function.__module__.startswith("engine.")
+    own = (function.__module__ or "").startswith("engine.")
     label = name or function.__name__.removesuffix("_step" if own else "")
     declared = (outputs, state, inputs, tuple((k.name, k.annotation in (int, "int")) for k in keyword), sees_unknown)
     return Step(
