@@ -62,7 +62,7 @@ class Distribution:
 
 
 def influence(run: Run, by: str, source: str) -> list[tuple[str, float]]:
-    """Return every parameter with more than one value and the variance of the metric's mean over them, largest first."""
+    """Return every parameter with several values and the variance of the metric's mean over them, largest first."""
     out = []
     for name, values in run.plan["space"]["values"].items():
         if len(values) > 1:
@@ -77,7 +77,8 @@ def surface(run: Run, by: str, source: str, names: tuple[str, ...], params: dict
     axes = [Axis(name, run.plan["space"]["values"][name]) for name in names]
     keys = ", ".join(f"{axis.sql} as k{n}" for n, axis in enumerate(axes))
     found = run.sql(
-        f'select {keys}, median("{by}"::double), count(*), quantile_cont("{by}"::double, 0.1), quantile_cont("{by}"::double, 0.9) '
+        f'select {keys}, median("{by}"::double), count(*), quantile_cont("{by}"::double, 0.1), '
+        f'quantile_cont("{by}"::double, 0.9) '
         f"from results where source = {text(source)} group by all"
     )[1]
     n = len(axes)
@@ -142,9 +143,10 @@ def distribution(run: Run, by: str, source: str) -> Distribution:
 
 def by_source(run: Run, by: str, combo: int) -> list[dict[str, Any]]:
     """Return, for each series, the median of the metric over all combinations and the row of one combination."""
+    medians = f'select source, median("{by}"::double) as median from results group by source'
     names, rows = run.sql(
-        f'select m.median as "median of all", r.* from results r join (select source, median("{by}"::double) as median from results '
-        f"group by source) m on m.source = r.source where r.combo = {int(combo)} order by r.source"
+        f'select m.median as "median of all", r.* from results r join ({medians}) m on m.source = r.source '
+        f"where r.combo = {int(combo)} order by r.source"
     )
     return [dict(zip(names, row, strict=True)) for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,7 +84,7 @@ def compared(program: Program) -> list[tuple[Ref, Ref]]:
     return out
 
 
-def is_echo(program: Program, ref: Ref, seen: set[Ref]) -> bool:
+def is_echo(program: Program, ref: Ref, seen: Set[object]) -> bool:
     """Return whether a value is only the earlier one of another that is compared too, as in a crossing."""
     if not isinstance(ref, tuple):
         return False

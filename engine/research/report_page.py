@@ -1,0 +1,162 @@
+"""The report's page: one HTML text with its style, its charts and Plotly itself inside; it loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from string import Template
+
+from engine.research.report_format import cell
+from engine.research.report_style import FONT, Figure
+
+__all__ = ["chart", "definitions", "page", "section", "table", "tiles"]
+
+CSS = """
+:root { color-scheme: light; --ink: #1f2933; --muted: #616e7c; --line: #e4e7eb; --blue: #2563a8; --red: #b3382c; }
+* { box-sizing: border-box; }
+body { margin: 0; background: #f5f6f8; color: var(--ink); font: 15px/1.5 $font; -webkit-text-size-adjust: 100%; }
+main { max-width: 1240px; margin: 0 auto; padding: 28px 20px 48px;
+  display: grid; gap: 18px; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+header, section { grid-column: 1 / -1; min-width: 0; }
+section { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; }
+section.half { grid-column: auto; }
+h1 { font-size: 26px; line-height: 1.25; margin: 0 0 6px; font-weight: 650; overflow-wrap: anywhere; }
+h2 { font-size: 16px; margin: 0 0 4px; font-weight: 650; }
+p { margin: 0 0 8px; max-width: 92ch; }
+.quiet, .quiet td { color: var(--muted); font-size: 13.5px; }
+.tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); margin: 16px 0 0; }
+.tile { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px; min-width: 0; }
+.tile b { display: block; font-size: 25px; line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; }
+.tile span { display: block; color: var(--muted); font-size: 13px; }
+.tile .row { display: flex; justify-content: space-between; gap: 8px; font-variant-numeric: tabular-nums; }
+.tile .row i { font-style: normal; white-space: nowrap; }
+.tile .more { border-top: 1px solid var(--line); margin-top: 6px; padding-top: 6px; }
+.scroll { overflow: auto; max-height: 500px; margin-top: 8px; }
+table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
+th, td { padding: 5px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th { position: sticky; top: 0; background: #fff; color: var(--muted); font-weight: 600;
+  box-shadow: inset 0 -1px var(--line); }
+th:first-child, td:first-child { text-align: left; }
+td.loss { color: var(--red); }
+td.main { font-weight: 650; }
+dl { display: grid; grid-template-columns: minmax(120px, max-content) minmax(0, 1fr); gap: 4px 18px;
+  margin: 8px 0 0; font-size: 14px; }
+dt { color: var(--muted); }
+dd { margin: 0; overflow-wrap: anywhere; }
+.chart { width: 100%; }
+@media (max-width: 860px) {
+  main { grid-template-columns: minmax(0, 1fr); padding: 18px 12px 32px; gap: 12px; }
+  section { padding: 14px 12px; }
+  h1 { font-size: 21px; }
+  .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
+  .tile { padding: 10px; }
+  .tile b { font-size: 20px; }
+  dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
+  dd { margin: 0 0 8px; }
+}
+@media print { body { background: #fff; } .scroll { max-height: none; } section { break-inside: avoid; } }
+"""
+
+HTML = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>$css</style>
+</head>
+<body>
+<main>
+$body
+</main>
+<script>$library</script>
+<script>
+const charts = $charts;
+const touch = window.matchMedia("(pointer: coarse)").matches;
+for (const [id, figure] of Object.entries(charts)) {
+  if (touch) figure.layout.dragmode = false;
+  Plotly.newPlot(id, figure.data, figure.layout, {responsive: true, displayModeBar: false});
+}
+</script>
+</body>
+</html>
+""")
+
+
+def page(title: str, body: Iterable[str], charts: dict[str, Figure]) -> str:
+    """Return the whole page.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    body : iterable of str
+        HTML of the header and the sections, in their order.
+    charts : dict of str to dict
+        Figures by the id of their place in the body.
+    """
+    from plotly.io.json import to_json_plotly
+    from plotly.offline import get_plotlyjs
+
+    return HTML.substitute(
+        title=cell(title),
+        css=Template(CSS).substitute(font=FONT),
+        body="\n".join(body),
+        library=get_plotlyjs(),
+        charts=to_json_plotly(checked(charts)),
+    )
+
+
+def checked(charts: dict[str, Figure]) -> dict[str, Figure]:
+    """Return the figures as Plotly itself writes them, every name in them checked."""
+    import plotly.graph_objects as go
+
+    return {
+        name: go.Figure(figure["data"], {"template": "none", **figure["layout"]}).to_dict()
+        for name, figure in charts.items()
+    }
+
+
+def section(title: str, *parts: str, half: bool = False) -> str:
+    """Return a section; ``half``: beside another one where there is room."""
+    kind = ' class="half"' if half else ""
+    return "\n".join([f"<section{kind}>", f"<h2>{cell(title)}</h2>", *parts, "</section>"])
+
+
+def chart(name: str, height: int) -> str:
+    """Return the place of a chart, its height in pixels."""
+    return f'<div class="chart" id="{cell(name)}" style="height:{height}px"></div>'
+
+
+def quiet(text: str) -> str:
+    """Return a sentence of explanation."""
+    return f'<p class="quiet">{cell(text)}</p>'
+
+
+def tiles(items: Iterable[tuple[str, str, Sequence[tuple[str, str]], Sequence[str]]]) -> str:
+    """Return head tiles: (label, large figure, (name, figure) of those beside it, further lines) each."""
+    out = []
+    for label, large, beside, more in items:
+        rows = "".join(f'<span class="row"><span>{cell(n)}</span><i>{cell(v)}</i></span>' for n, v in beside)
+        lines = "".join(f"<span{' class=more' if k == 0 else ''}>{cell(text)}</span>" for k, text in enumerate(more))
+        out.append(f'<div class="tile"><span>{cell(label)}</span><b>{cell(large)}</b>{rows}{lines}</div>')
+    return f'<div class="tiles">{"".join(out)}</div>'
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], main: int | None = None, signs: Sequence[int] = ()
+) -> str:
+    """Return a table that scrolls in its own frame; a negative text in the columns ``signs`` is marked as a loss."""
+    top = "".join(f"<th>{cell(name)}</th>" for name in head)
+
+    def one(k: int, text: str) -> str:
+        names = ["main"] * (k == main) + ["loss"] * (k in signs and text.startswith("\u2212"))
+        kind = f' class="{" ".join(names)}"' if names else ""
+        return f"<td{kind}>{cell(text)}</td>"
+
+    lines = "\n".join(f"<tr>{''.join(one(k, text) for k, text in enumerate(row))}</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead>\n<tbody>{lines}</tbody></table></div>'
+
+
+def definitions(items: Iterable[tuple[str, str]]) -> str:
+    """Return pairs of a name and what it is."""
+    return f"<dl>{''.join(f'<dt>{cell(name)}</dt><dd>{cell(text)}</dd>' for name, text in items)}</dl>"
