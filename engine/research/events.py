@@ -52,6 +52,31 @@ def mark(course, t, now, invested):
     )
 
 
+@inlined
+def hold(prices, side, start, end, cash, quantity, stop, target, trail, protected, carried, tick, price, course):
+    """Hold a position from bar ``start`` to the close of ``end``, or until its stop or target fills.
+
+    Returns the course, and (reason, price, bar) of the exit, reason NO_EXIT if it is still held after ``end``.
+    """
+    open, high, low, close = prices
+    held = quantity != 0.0
+    if not protected:
+        for u in range(start, end + 1):
+            course = mark(course, u, cash + side * quantity * close[u], held or (carried and u == start))
+        return course, np.int64(NO_EXIT), np.nan, start
+    best, trailing = price, trail == trail
+    for u in range(start, end + 1):
+        if trailing:
+            best = max(best, open[u]) if side > 0.0 else min(best, open[u])
+            stop = to_tick(best * (1.0 - side * trail), tick)
+        hit, level = protective_exit(side, open[u], high[u], low[u], stop, target)
+        if hit != NO_EXIT:
+            return course, np.int64(hit), level, u
+        best = max(best, high[u]) if side > 0.0 else min(best, low[u])
+        course = mark(course, u, cash + side * quantity * close[u], held or (carried and u == start))
+    return course, np.int64(NO_EXIT), np.nan, start
+
+
 @compiled
 def run_combination(
     prices, signals, stop_distance, target_distance, trailing, max_hold, sizing, costs, returns, tally, trades
@@ -124,28 +149,28 @@ def run_combination(
             stop = to_tick(price - side * stop_d, costs.price_tick)
             target = to_tick(price + side * target_d, costs.price_tick)
             trail = stop_d / price if trailing else np.nan
-            best = price
             last = next_of(long_exit, short_entry, t) if side > 0.0 else next_of(short_exit, long_entry, t)
             by_signal = True
             if max_hold > 0 and t + max_hold - 1 < last:
                 last, by_signal = t + max_hold - 1, False
             end = min(last, np.int64(n - 1))
             held = quantity != 0.0
-            reason, exit_price, exit_bar = np.int64(NO_EXIT), np.nan, t
-            if not protected:
-                for u in range(t, end + 1):
-                    course = mark(course, u, cash + side * quantity * close[u], held or (carried and u == t))
-            else:
-                for u in range(t, end + 1):
-                    if trailing:
-                        best = max(best, open[u]) if side > 0.0 else min(best, open[u])
-                        stop = to_tick(best * (1.0 - side * trail), costs.price_tick)
-                    hit, level = protective_exit(side, open[u], high[u], low[u], stop, target)
-                    if hit != NO_EXIT:
-                        reason, exit_price, exit_bar = np.int64(hit), level, u
-                        break
-                    best = max(best, high[u]) if side > 0.0 else min(best, low[u])
-                    course = mark(course, u, cash + side * quantity * close[u], held or (carried and u == t))
+            course, reason, exit_price, exit_bar = hold(
+                prices,
+                side,
+                t,
+                end,
+                cash,
+                quantity,
+                stop,
+                target,
+                trail,
+                protected,
+                carried,
+                costs.price_tick,
+                entry_price,
+                course,
+            )
             turned = 0.0
             if reason == NO_EXIT:
                 if last + 1 >= n:

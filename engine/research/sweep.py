@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from engine.graph.expression import FIELDS
 from engine.graph.machine import Machine
 from engine.graph.program import Sizing
-from engine.graph.resolve import Shape, resolve, switches
+from engine.graph.resolve import FALSE, Shape, resolve, switches
 from engine.graph.strategy import Size, Strategy
 from engine.kernels.column import anchors
 from engine.research.bitmap import fill_bitmaps, words_of
 from engine.research.events import run_combination, run_combinations
+from engine.research.memo import BITS, WIDTH, run_remembered
 from engine.research.plan import Work, plan
 from engine.research.space import Shard, Space
 from engine.simulate.account import TRADE
@@ -117,36 +118,46 @@ def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, work
     return Prepared(work, shape, values, bitmaps, place[work.distances])
 
 
-def run_shard(bars: Bars, ready: Prepared, costs: Costs, pool: ThreadPoolExecutor) -> NDArray[np.float64]:
+def run_shard(bars: Bars, ready: Prepared, costs: Costs, pool: ThreadPoolExecutor, workers: int) -> NDArray[np.float64]:
     """Return the tally of every combination of a prepared shard, shape (m, len(TALLY))."""
-    work = ready.work
-    m = len(work.streams)
+    work, m = ready.work, len(ready.work.streams)
     tally = np.empty((m, len(TALLY)))
-    none = np.zeros(0, TRADE)
-    kind = float(SIZING_CODES[ready.shape.size.kind])
     prices = (bars.open, bars.high, bars.low, bars.close)
+    kind, numbers = float(SIZING_CODES[ready.shape.size.kind]), costs.numbers()
+    shared = (prices, ready.bitmaps, work.streams, ready.values, ready.distances, work.rules)
+    configs = configurations(ready, len(bars)) if remembers(ready.shape, costs) else None
+    starts = iter(range(0, m, CHUNK))
 
-    def chunk(start: int) -> None:
-        stop = min(m, start + CHUNK)
-        run_combinations(
-            prices,
-            ready.bitmaps,
-            work.streams,
-            ready.values,
-            ready.distances,
-            work.rules,
-            kind,
-            work.sizings,
-            costs.numbers(),
-            none,
-            start,
-            stop,
-            tally,
-        )
+    def lane() -> None:
+        """Take chunks until none is left; the memory of trades is the lane's own."""
+        none = np.zeros(0, TRADE)
+        keys = np.full(1 << BITS if configs is not None else 0, -1, np.int64)
+        rows = np.empty((keys.size, WIDTH))
+        for start in starts:
+            stop = min(m, start + CHUNK)
+            if configs is None:
+                run_combinations(*shared, kind, work.sizings, numbers, none, start, stop, tally)
+            else:
+                fractions = work.sizings[:, 0]
+                run_remembered(*shared, configs, fractions, kind, numbers, keys, rows, start, stop, tally)
 
-    for job in [pool.submit(chunk, start) for start in range(0, m, CHUNK)]:
+    for job in [pool.submit(lane) for _ in range(min(workers, -(-m // CHUNK)))]:
         job.result()
     return tally
+
+
+def remembers(shape: Shape, costs: Costs) -> bool:
+    """Return whether a trade scales with the equity it begins with and with nothing else of the past."""
+    scales = shape.size.kind in ("all_in", "fixed_fraction", "atr_risk")
+    free = costs.quantity_step == 0.0 and costs.min_notional == 0.0
+    return scales and free and costs.fee + costs.slippage > 0.0 and shape.nodes["short_entry"] == FALSE
+
+
+def configurations(ready: Prepared, bars: int) -> NDArray[np.int64] | None:
+    """Return for each combination the number of its distances, rules and size; None if too many to be told apart."""
+    parts = np.column_stack([ready.distances, ready.work.rules, ready.work.sizings[:, 0].view(np.int64)])
+    kept, place = np.unique(parts, axis=0, return_inverse=True)
+    return place.reshape(-1).astype(np.int64) if len(kept) * (bars + 1) ** 2 < 1 << 62 else None
 
 
 def pieces(
@@ -206,7 +217,7 @@ def sweep_bars(
             for part, here, shape, work in pieces(bars, sweep, shard, budget):
                 ready = prepare(bars, work, shape, pool, workers)
                 _refuse_shorts(bars, ready, sweep.costs)
-                tally[here] = run_shard(bars, ready, sweep.costs, pool)
+                tally[here] = run_shard(bars, ready, sweep.costs, pool, workers)
                 if progress is not None:
                     progress(len(part))
             yield shard, metrics(tally, len(bars), years, bars.bars_per_year, sweep.costs.initial_cash)
