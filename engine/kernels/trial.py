@@ -54,9 +54,7 @@ def try_step(step: Step) -> None:
             _check_form(step, params, where)
             expected = plain_column(step, inputs, params, number)
         except IndexError as error:
-            raise Usage(
-                f"{where}: reaches outside its ring ({error}); make `ring=` larger or check the index"
-            ) from None
+            raise Usage(f"{where}: reaches outside its ring ({error}); enlarge `ring=` or check the index") from None
         except Usage:
             raise
         except Exception as error:  # noqa: BLE001  (whatever a user's function raises is told with the step's name)
@@ -67,9 +65,7 @@ def try_step(step: Step) -> None:
             found = column(step, inputs, params, number)
         except NumbaError as error:
             reason = next((line for line in str(error).splitlines() if line.strip() and "Failed" not in line), "")
-            raise Usage(
-                f"{where}: cannot be compiled: {reason.strip()}; use numbers, math and `load`/`store`"
-            ) from None
+            raise Usage(f"{where}: cannot be compiled: {reason.strip()}; use numbers and math only") from None
         for name, compiled, plain in zip(step.outputs, found, expected, strict=True):
             differ = np.flatnonzero(compiled.view(np.uint64) != plain.view(np.uint64))
             if differ.size:
