@@ -1,0 +1,39 @@
+# Everything a newcomer runs.  `make` alone prints this list.
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(if $(shell command -v $(p)),$(p))))
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fix bench clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv and install everything, at the versions of requirements.lock
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; run: make PYTHON=/path/to/python3.11 setup")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[research,dev]"
+	@touch $@
+
+demo: setup ## the main job on real data, offline: sweep, verify, export, replay, report
+	$(BIN)/lockstep demo
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest
+
+check: setup ## format, lint and types, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: setup ## format and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## run the benchmarks; results go to benchmarks/results
+	$(BIN)/python -m benchmarks.bench_sweep
+
+clean: ## remove the environment, caches and the demo's store
+	rm -rf .venv .lockstep .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
