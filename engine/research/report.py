@@ -56,9 +56,20 @@ class Evidence:
     hold: Simulation
     found: Columns
 
+    @property
+    def values(self) -> dict[str, list[float]]:
+        """The values of every parameter, in the strategy's order."""
+        known = self.run.plan["space"]["values"]
+        return {name: known[name] for name in find_strategy(self.run.plan["strategy"]).params}
+
+    @property
+    def swept(self) -> list[str]:
+        """The parameters with more than one value."""
+        return [name for name, values in self.values.items() if len(values) > 1]
+
     def params(self, row: dict[str, Any]) -> dict[str, float]:
         """Return the parameters of a row of the table."""
-        return {name: float(row[name]) for name in self.run.plan["space"]["values"]}
+        return {name: float(row[name]) for name in self.values}
 
 
 def write_report(store: Store, run: Run, to: Path | None = None, by: str = "sharpe") -> Path:

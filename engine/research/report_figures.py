@@ -52,6 +52,7 @@ def course_figure(winner: Simulation, others: dict[str, Simulation]) -> Figure:
         "data": data,
         "layout": layout(
             520,
+            legend={**layout(0)["legend"], "traceorder": "reversed"},
             xaxis=axis(type="date", anchor="y2"),
             yaxis=axis(type="log", domain=[0.36, 1.0], tickvals=ticks, ticktext=[f"{t:,.6g}" for t in ticks]),
             yaxis2=axis(domain=[0.0, 0.27], tickformat=".0%", rangemode="tozero"),
@@ -174,10 +175,13 @@ def distribution_figure(found: Distribution, by: str, form: str, marked: dict[st
         }
     ]
     top = max(found.counts, default=1) * 1.04
+    places = [low, high]
     for name, value in marked.items():
         if not np.isfinite(value):
             continue
-        at = min(max(value, low), high) if name == "Winner" else value
+        # a winner beyond the axis stands at its end; what lies outside all combinations widens it a little at most
+        at = min(max(value, low - (high - low) / 3), high + (high - low) / 3)
+        places.append(at)
         data.append(
             {
                 "type": "scatter",
@@ -189,13 +193,15 @@ def distribution_figure(found: Distribution, by: str, form: str, marked: dict[st
                 "hovertemplate": f"{name}: {value:{form}}<extra></extra>",
             }
         )
+    pad = 0.03 * (max(places) - min(places))
+    reach = [min(places) - pad, max(places) + pad]
     return {
         "data": data,
         "layout": layout(
             400,
             margin={"l": 58, "r": 14, "t": 34, "b": 52},
             bargap=0,
-            xaxis=axis(title={"text": by}, tickformat=form),
-            yaxis=axis(tickformat=",", title={"text": "combinations"}),
+            xaxis=axis(title={"text": by}, tickformat=form, range=reach),
+            yaxis=axis(tickformat=",", title={"text": "combinations"}, range=[0, top * 1.03], automargin=True),
         ),
     }

@@ -10,6 +10,7 @@ from engine.research.report_style import FONT, Figure
 
 __all__ = ["chart", "definitions", "page", "section", "table", "tiles"]
 
+LONG = 20
 CSS = """
 :root { color-scheme: light; --ink: #1f2933; --muted: #616e7c; --line: #e4e7eb; --blue: #2563a8; --red: #b3382c; }
 * { box-sizing: border-box; }
@@ -30,10 +31,12 @@ p { margin: 0 0 8px; max-width: 92ch; }
 .tile .row { display: flex; justify-content: space-between; gap: 8px; font-variant-numeric: tabular-nums; }
 .tile .row i { font-style: normal; white-space: nowrap; }
 .tile .more { border-top: 1px solid var(--line); margin-top: 6px; padding-top: 6px; }
-.scroll { overflow: auto; max-height: 500px; margin-top: 8px; }
+.scroll { overflow: auto; margin-top: 8px; }
+.scroll.long { max-height: 500px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { position: sticky; top: 0; background: #fff; color: var(--muted); font-weight: 600;
+th { position: sticky; top: 0; white-space: normal; vertical-align: bottom;
+  background: #fff; color: var(--muted); font-weight: 600;
   box-shadow: inset 0 -1px var(--line); }
 th:first-child, td:first-child { text-align: left; }
 td.loss { color: var(--red); }
@@ -50,6 +53,8 @@ dd { margin: 0; overflow-wrap: anywhere; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
   .tile { padding: 10px; }
   .tile b { font-size: 20px; }
+  table { font-size: 12.5px; }
+  th, td { padding: 5px 6px; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
   dd { margin: 0 0 8px; }
 }
@@ -143,7 +148,7 @@ def tiles(items: Iterable[tuple[str, str, Sequence[tuple[str, str]], Sequence[st
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], main: int | None = None, signs: Sequence[int] = ()
+    head: Sequence[str], rows: Sequence[Sequence[str]], main: int | None = None, signs: Sequence[int] = ()
 ) -> str:
     """Return a table that scrolls in its own frame; a negative text in the columns ``signs`` is marked as a loss."""
     top = "".join(f"<th>{cell(name)}</th>" for name in head)
@@ -154,7 +159,8 @@ def table(
         return f"<td{kind}>{cell(text)}</td>"
 
     lines = "\n".join(f"<tr>{''.join(one(k, text) for k, text in enumerate(row))}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead>\n<tbody>{lines}</tbody></table></div>'
+    frame = "scroll long" if len(rows) > LONG else "scroll"
+    return f'<div class="{frame}"><table><thead><tr>{top}</tr></thead>\n<tbody>{lines}</tbody></table></div>'
 
 
 def definitions(items: Iterable[tuple[str, str]]) -> str:

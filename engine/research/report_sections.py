@@ -90,7 +90,7 @@ def sections_of(evidence: Evidence, charts: dict[str, Figure]) -> list[str]:
         metrics_section(evidence),
         trade_section(evidence),
     ]
-    if evidence.run.space.size > 1:
+    if evidence.swept:
         out.append(top_section(evidence))
     if len(evidence.run.sources) > 1:
         out.append(series_section(evidence))
@@ -104,8 +104,7 @@ def cash(evidence: Evidence) -> str:
 
 def swept_text(evidence: Evidence, row: dict[str, Any]) -> str:
     """Return the parameters of a row that were swept (all of them where none was)."""
-    values = evidence.run.plan["space"]["values"]
-    names = [name for name, v in values.items() if len(v) > 1] or list(values)
+    names = evidence.swept or list(evidence.values)
     return ", ".join(f"{name} {tidy(float(row[name])):,.6g}" for name in names) or "no parameters"
 
 
@@ -113,7 +112,11 @@ def header(evidence: Evidence) -> str:
     """Return the title, a sentence on the winner, and the tiles."""
     run, bars, by = evidence.run, evidence.bars, evidence.by
     total = run.sql(f"select count(*) from results where source = {grid.text(bars.source)}")[1][0][0]
-    best = f"Best of {total:,} combinations by {by}" if total > 1 else "The one combination"
+    best = (
+        f"Best of {total:,} combinations by {by} ({metric_text(by, evidence.winner.metrics[by])})"
+        if total > 1
+        else "The one combination"
+    )
     lines = [
         f"{bars.source}, {len(bars):,} bars from {bar_time(bars, 0)} to {bar_time(bars, len(bars) - 1)} (UTC).",
         f"{best}: {swept_text(evidence, evidence.row)}.",
@@ -232,7 +235,7 @@ def trade_section(evidence: Evidence) -> str:
 
 def top_section(evidence: Evidence) -> str:
     """Return the best combinations on the winner's series."""
-    names = [name for name, v in evidence.run.plan["space"]["values"].items() if len(v) > 1]
+    names = evidence.swept
     shown = list(dict.fromkeys([evidence.by, "sharpe", "cagr", "max_drawdown", "trades", "exposure"]))
     rows = [
         [f"{k}", *(f"{tidy(float(row[n])):,.6g}" for n in names), *(metric_text(n, row[n]) for n in shown)]
@@ -264,7 +267,7 @@ def plan_section(evidence: Evidence) -> str:
     sizing = plan["sizing"] or evidence.found.program.sizing.as_json()
     origin = "set for the run" if plan["sizing"] else "the strategy's own, for the winner"
     items = [("Run", run.name), ("Strategy", str(plan["strategy"])), ("Backend", str(plan["backend"]))]
-    items += [(f"Parameter {name}", values_text(values)) for name, values in plan["space"]["values"].items()]
+    items += [(f"Parameter {name}", values_text(values)) for name, values in evidence.values.items()]
     items += [("Constraint", str(text)) for text in plan["space"]["where"]]
     items += [
         ("Costs", ", ".join(f"{name} {shown(value)}" for name, value in costs.items())),

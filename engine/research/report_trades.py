@@ -27,7 +27,7 @@ from engine.simulate import REASONS, Simulation
 
 __all__ = ["detail_figure", "trades_figure"]
 
-MOST_MARKS, DETAIL_BARS = 1_000, 360
+MOST_MARKS, DETAIL_BARS = 1_000, 240
 LEVELS = ("#c77700", "#7c5cbf", "#0f8b8d", "#b0568e", "#5c7a29", "#8a6d3b")
 
 
@@ -79,8 +79,8 @@ def detail_figure(made: Simulation, found: Columns, lines: Lines) -> Figure:
     inside = trades[(trades["entry_bar"] >= begin) & (trades["entry_bar"] < end) & (trades["exit_bar"] < end)]
     data += marks(made, inside)
     count = len(lines.panels)
-    share = 0.0 if count == 0 else min(0.2, 0.45 / count)
-    made_layout = layout(440 + 110 * count, xaxis=axis(type="date", rangeslider={"visible": False}))
+    share = 0.0 if count == 0 else min(0.24, 0.54 / count)
+    made_layout = layout(440 + 130 * count, xaxis=axis(type="date", rangeslider={"visible": False}))
     made_layout["yaxis"] = axis(domain=[count * share + (0.03 if count else 0.0), 1.0], tickformat=",.6~g")
     made_layout["annotations"], shapes = [], []
     for k, panel in enumerate(lines.panels):
@@ -92,7 +92,7 @@ def detail_figure(made: Simulation, found: Columns, lines: Lines) -> Figure:
             data.append(line(time, found.read(ref)[part], text, colour, width=1.2, yaxis=name, showlegend=False))
         texts = " and ".join(shorten(ref_text(found.program, ref)) for ref in panel.refs)
         made_layout["annotations"].append(note(texts, top, 16))
-        made_layout[f"yaxis{k + 2}"] = axis(domain=[top - share + 0.06, top], nticks=4, tickformat=",.4~g")
+        made_layout[f"yaxis{k + 2}"] = axis(domain=[top - share + 0.055, top], nticks=4, tickformat=",.4~g")
         for level in panel.thresholds:
             shapes.append(
                 {
