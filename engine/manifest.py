@@ -28,6 +28,16 @@ __all__ = ["CONTROL_BARS", "Manifest", "control_hash", "load_manifest", "write_m
 
 FORMAT = 1
 CONTROL_BARS = 5000
+DATA: dict[str, type] = {
+    "source": str,
+    "fingerprint": str,
+    "bars": int,
+    "first": int,
+    "last": int,
+    "bars_per_year": float,
+    "calendar": str,
+    "control": str,
+}
 
 
 @dataclass(frozen=True)
@@ -71,14 +81,14 @@ class Manifest:
         part = bars.slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else bars.slice(0, 0)
         if len(part) != self.data["bars"] or part.fingerprint != self.data["fingerprint"]:
             raise Failed(
-                f"{bars.source}: {len(part):,} bars in the manifest's span with fingerprint {part.fingerprint[:12]}, expected "
-                f"{self.data['bars']:,} with {self.data['fingerprint'][:12]}: the stored data changed since the export; "
-                "restore it, or sweep and export again"
+                f"{bars.source}: {len(part):,} bars in the manifest's span with fingerprint {part.fingerprint[:12]}, "
+                f"expected {self.data['bars']:,} with {self.data['fingerprint'][:12]}: the stored data changed since "
+                "the export; restore it, or sweep and export again"
             )
         if control_hash(self.program, part) != self.data["control"]:
             raise Failed(
-                f"{bars.source}: this machine's kernels give other bits than the machine of the export (other processor "
-                "features or library versions); sweep and export here again"
+                f"{bars.source}: this machine's kernels give other bits than the machine of the export (other "
+                "processor features or library versions); sweep and export here again"
             )
 
 
@@ -149,21 +159,34 @@ def load_manifest(path: Path) -> Manifest:
     Usage
         There is no such file, or a step of the user's own is not registered.
     Failed
-        The file is damaged or was changed, its format is another one, or a kernel is not the one of the export.
+        The file cannot be read, is damaged or was changed, its format is another one, or a kernel is not the one of
+        the export.
     """
     if not path.is_file():
         raise Usage(f"{path}: no such file; expected a manifest written by `lockstep export`")
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise Failed(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
         content = json.loads(raw)
         intact = isinstance(content, dict) and text_of(content) == raw
         intact = intact and digest_of({k: v for k, v in content.items() if k != "digest"}) == content["digest"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         intact = False
     if not intact:
         raise Failed(f"{path}: damaged or changed since it was exported (its digest does not fit); export it again")
-    if content["lockstep"] != FORMAT:
-        raise Failed(f"{path}: manifest format {content['lockstep']}, this release reads {FORMAT}; export it again")
+    if content.get("lockstep") != FORMAT:
+        raise Failed(f"{path}: manifest format {content.get('lockstep')}, this release reads {FORMAT}; export it again")
+    try:
+        return _verified(path, content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Failed(
+            f"{path}: not a manifest of `lockstep export` ({type(error).__name__}: {error}); export it again"
+        ) from error
+
+
+def _verified(path: Path, content: dict[str, Any]) -> Manifest:
     for name, digest in content["kernels"].items():
         if name not in STEPS and ":" in name:
             raise Usage(
@@ -172,17 +195,14 @@ def load_manifest(path: Path) -> Manifest:
         if find_step(name).digest != digest:
             raise Failed(f"{path}: the kernel of step {name} is not the one it was swept with; sweep and export again")
     program = Program.from_json(content["program"])
-    if program.digest != content["program_digest"]:
+    if program.digest != content["program_digest"] or program.kernels() != content["kernels"]:
         raise Failed(f"{path}: its program reads differently here (digest {program.digest[:12]}); export it again")
-    return Manifest(
-        program,
-        Costs.from_json(content["costs"]),
-        content["strategy"],
-        content["params"],
-        content["data"],
-        content["evidence"],
-        content["digest"],
-    )
+    costs = Costs.from_json(content["costs"])
+    costs.numbers()
+    params = {str(name): float(value) for name, value in content["params"].items()}
+    data = {name: kind(content["data"][name]) for name, kind in DATA.items()}
+    strategy, evidence, digest = content["strategy"], content["evidence"], content["digest"]
+    return Manifest(program, costs, str(strategy), params, data, dict(evidence), str(digest))
 
 
 def text_of(content: Mapping[str, Any]) -> bytes:

@@ -21,6 +21,8 @@ class PaperBroker:
     ----------
     bars : int
         Bars digested; the next bar's index.
+    account : ndarray of ``ACCOUNT``, shape (1,)
+        The account as the kernels keep it.
     """
 
     def __init__(self, program: Program, costs: Costs) -> None:
@@ -28,30 +30,30 @@ class PaperBroker:
         self._costs, self._sizing = costs.numbers(), sizing_numbers(program.sizing)
         self._rules = (program.role("stop") is not None, program.role("target") is not None, program.max_hold)
         self._trailing = program.trailing
-        self._account, self._trades = new_account(costs.initial_cash), np.zeros(64, TRADE)
+        self.account, self._trades = new_account(costs.initial_cash), np.zeros(64, TRADE)
 
     def open(self, open: float, high: float, low: float) -> None:
         """Fill what is due at the open and what rests within the bar."""
-        if self._account["trades"][0] + 2 > self._trades.size:
+        if self.account["trades"][0] + 2 > self._trades.size:
             self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
-        open_bar(self._account, self._trades, self.bars, open, high, low, self._trailing, self._sizing, self._costs)
+        open_bar(self.account, self._trades, self.bars, open, high, low, self._trailing, self._sizing, self._costs)
 
     def close(self, close: float, signals: tuple[bool, bool, bool, bool], stop: float, target: float) -> None:
         """Mark the account at the close and take the decision for the next open."""
-        close_bar(self._account, close, *signals, stop, target, self._rules, self._sizing, self._costs)
+        close_bar(self.account, close, *signals, stop, target, self._rules, self._sizing, self._costs)
         self.bars += 1
 
     @property
     def equity(self) -> float:
         """At the last close, quote currency."""
-        return float(self._account["equity"][0])
+        return float(self.account["equity"][0])
 
     @property
     def trades(self) -> NDArray[Any]:
         """Closed trades so far, dtype ``TRADE``."""
-        return self._trades[: int(self._account["trades"][0])]
+        return self._trades[: int(self.account["trades"][0])]
 
     @property
     def quantity(self) -> float:
         """The position, base currency, negative when short."""
-        return float(self._account["quantity"][0])
+        return float(self.account["quantity"][0])

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.graph.expression import FIELDS
 from engine.graph.machine import Machine
+from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
 from engine.kernels.column import ANCHOR_BARS, anchors
-from parquet_store.errors import Failed
+from parquet_store.errors import Failed, Usage
 from pipelines import Bars
 
 __all__ = ["Advance", "Columns", "columns"]
@@ -44,7 +44,8 @@ class Columns:
         if isinstance(ref, str):
             return self.fields[ref]
         if isinstance(ref, tuple):
-            return self.values[self.first_output[ref[0]] + ref[1]]
+            values: NDArray[np.float64] = self.values[self.first_output[ref[0]] + ref[1]]
+            return values
         return np.full(self.values.shape[1], ref)
 
     def role(self, name: str) -> NDArray[np.float64] | None:
@@ -61,8 +62,10 @@ def columns(program: Program, bars: Bars, tile: int | None = None) -> Columns:
     program : Program
     bars : Bars
     tile : int, optional
-        Cut the run into calls of this many bars; the bits do not depend on it.
+        Cut the run into calls of this many bars, at least 1; the bits do not depend on it.
     """
+    if tile is not None and tile < 1:
+        raise Usage(f"tiles of {tile} bars: expected at least 1")
     machine = Machine(program)
     n = len(bars)
     values = np.empty((machine.outputs, n))
@@ -149,12 +152,12 @@ class Advance:
             The bytes are damaged or belong to another program or to other kernels.
         """
         head, own, check, body = data[:6], data[6:38], data[38:70], data[70:]
-        made = cls(program)
-        sizes = [made.machine.memory.size, made.values.size, made.bar.size]
-        if head != MAGIC or hashlib.sha256(body).digest() != check or len(body) != 8 + 8 * sum(sizes):
+        if head != MAGIC or hashlib.sha256(body).digest() != check:
             raise Failed("checkpoint: damaged or not a checkpoint; replay the history from its origin instead")
         if own != _belongs(program):
             raise Failed("checkpoint: belongs to another program or other kernels; replay the history from its origin")
+        made = cls(program)
+        sizes = [made.machine.memory.size, made.values.size, made.bar.size]
         last = struct.unpack("<q", body[:8])[0]
         parts = np.split(np.frombuffer(body[8:]), np.cumsum(sizes)[:-1])
         made.machine.memory[:], made.values[:], made.bar[:] = parts

@@ -1,19 +1,18 @@
 """Expressions over bars: what the operators and indicators of a strategy build.
 
-A node is immutable and known by its digest; no node can look at a later bar.  ``Number`` and ``Condition`` are the
-two faces a strategy works with; both hold a node.
+``Number`` and ``Condition`` are the two faces a strategy works with; both hold a node.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, NoReturn
 
 import numpy as np
 
-from engine.graph.scalar import Fixed, Scalar, scalar
+from engine.graph.node import FIELDS, Call, Choice, Field, Level, Node, Out, negate, out
+from engine.graph.scalar import Fixed, Param, Scalar, scalar
 from engine.kernels.step import find_step
-from parquet_store.errors import Usage
+from parquet_store.errors import Usage, unknown
 
 __all__ = [
     "FIELDS",
@@ -31,74 +30,6 @@ __all__ = [
     "when",
 ]
 
-FIELDS = ("open", "high", "low", "close", "volume")
-
-
-class Node:
-    """One immutable node; equal and hashed by digest."""
-
-    __slots__ = ("digest",)
-
-    def __init__(self, *parts: object) -> None:
-        text = repr((type(self).__name__, *(p.digest if isinstance(p, Node) else p for p in parts)))
-        self.digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Node) and self.digest == other.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-
-class Field(Node):
-    """A field of the bar."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(name)
-
-
-class Level(Node):
-    """A number that is the same on every bar; 1 and 0 serve as true and false."""
-
-    __slots__ = ("scalar",)
-
-    def __init__(self, value: Scalar) -> None:
-        self.scalar = value
-        super().__init__(value.key)
-
-
-class Call(Node):
-    """A step with its inputs and parameters; its values are reached through ``Out``."""
-
-    __slots__ = ("inputs", "params", "step")
-
-    def __init__(self, step: str, inputs: tuple[Node, ...], params: tuple[Scalar, ...]) -> None:
-        self.step, self.inputs, self.params = step, inputs, params
-        super().__init__(step, *inputs, *(p.key for p in params))
-
-
-class Out(Node):
-    """One output of a call."""
-
-    __slots__ = ("call", "index")
-
-    def __init__(self, made: Call, index: int) -> None:
-        self.call, self.index = made, index
-        super().__init__(made, index)
-
-
-class Choice(Node):
-    """One of two nodes, chosen when the parameters are known: ``then`` where the scalar is not 0."""
-
-    __slots__ = ("otherwise", "scalar", "then")
-
-    def __init__(self, value: Scalar, then: Node, otherwise: Node) -> None:
-        self.scalar, self.then, self.otherwise = value, then, otherwise
-        super().__init__(value.key, then, otherwise)
-
 
 class Option:
     """A choice between things that are no nodes: a stop or none, one size rule or another."""
@@ -108,34 +39,35 @@ class Option:
 
 
 class Expression:
-    """What both faces share: no truth, no iteration, identity by digest of the node."""
+    """What both faces share: a node, no truth, no iteration."""
 
     __slots__ = ("node",)
     __hash__ = object.__hash__
+    __array_ufunc__ = None  # numpy's numbers leave the operation to us
 
     def __init__(self, node: Node) -> None:
         self.node = node
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise Usage(
+    def _refused(self, what: str) -> Usage:
+        return Usage(
             f"{what} of a {type(self).__name__.lower()}: a graph is built once, before any bar is known; "
             "combine conditions with & | ~ and choose between numbers with ta.where(condition, a, b)"
         )
 
     def __bool__(self) -> NoReturn:
-        self._refuse("the truth")
+        raise self._refused("the truth")
 
     def __int__(self) -> NoReturn:
-        self._refuse("the whole number")
+        raise self._refused("the whole number")
 
     def __float__(self) -> NoReturn:
-        self._refuse("the value")
+        raise self._refused("the value")
 
     def __iter__(self) -> NoReturn:
-        self._refuse("the iteration")
+        raise self._refused("the iteration")
 
     def __len__(self) -> NoReturn:
-        self._refuse("the length")
+        raise self._refused("the length")
 
 
 Operand = Any  # Number, Scalar or a plain number; the dunder methods answer NotImplemented for anything else
@@ -147,14 +79,11 @@ def number_node(value: Operand) -> Node | None:
         return value.node
     if isinstance(value, bool):
         return None
-    if isinstance(value, Scalar | int | float | np.number):
-        return Level(scalar(value))
+    if isinstance(value, Scalar):
+        return Level(value)
+    if isinstance(value, int | float | np.number):
+        return Level(scalar(float(value)))
     return None
-
-
-def out(step: str, inputs: tuple[Node, ...], params: tuple[Scalar, ...] = (), index: int = 0) -> Out:
-    """Return the node of one output of a step."""
-    return Out(Call(step, inputs, params), index)
 
 
 class Number(Expression):
@@ -162,37 +91,43 @@ class Number(Expression):
 
     __slots__ = ()
 
-    def _with(self, step: str, other: Operand, swapped: bool = False) -> Any:
+    def _pair(self, other: Operand, swapped: bool) -> tuple[Node, Node] | None:
         node = number_node(other)
         if node is None:
-            return NotImplemented
-        pair = (node, self.node) if swapped else (self.node, node)
-        face = Condition if step in NEGATED else Number
-        return face(out(step, pair))
+            return None
+        return (node, self.node) if swapped else (self.node, node)
+
+    def _number(self, step: str, other: Operand, swapped: bool = False) -> Number:
+        pair = self._pair(other, swapped)
+        return NotImplemented if pair is None else Number(out(step, pair))
+
+    def _condition(self, step: str, other: Operand, swapped: bool = False) -> Condition:
+        pair = self._pair(other, swapped)
+        return NotImplemented if pair is None else Condition(out(step, pair))
 
     def __add__(self, other: Operand) -> Number:
-        return self._with("add", other)
+        return self._number("add", other)
 
     def __radd__(self, other: Operand) -> Number:
-        return self._with("add", other, True)
+        return self._number("add", other, True)
 
     def __sub__(self, other: Operand) -> Number:
-        return self._with("subtract", other)
+        return self._number("subtract", other)
 
     def __rsub__(self, other: Operand) -> Number:
-        return self._with("subtract", other, True)
+        return self._number("subtract", other, True)
 
     def __mul__(self, other: Operand) -> Number:
-        return self._with("multiply", other)
+        return self._number("multiply", other)
 
     def __rmul__(self, other: Operand) -> Number:
-        return self._with("multiply", other, True)
+        return self._number("multiply", other, True)
 
     def __truediv__(self, other: Operand) -> Number:
-        return self._with("divide", other)
+        return self._number("divide", other)
 
     def __rtruediv__(self, other: Operand) -> Number:
-        return self._with("divide", other, True)
+        return self._number("divide", other, True)
 
     def __neg__(self) -> Number:
         return Number(out("negate", (self.node,)))
@@ -201,71 +136,38 @@ class Number(Expression):
         return Number(out("absolute", (self.node,)))
 
     def __lt__(self, other: Operand) -> Condition:
-        return self._with("less", other)
+        return self._condition("less", other)
 
     def __gt__(self, other: Operand) -> Condition:
-        return self._with("less", other, True)
+        return self._condition("less", other, True)
 
     def __le__(self, other: Operand) -> Condition:
-        return self._with("less_equal", other)
+        return self._condition("less_equal", other)
 
     def __ge__(self, other: Operand) -> Condition:
-        return self._with("less_equal", other, True)
+        return self._condition("less_equal", other, True)
 
     def __eq__(self, other: Operand) -> Condition:  # type: ignore[override]
-        return self._with("equal", other)
+        return self._condition("equal", other)
 
     def __ne__(self, other: Operand) -> Condition:  # type: ignore[override]
-        return self._with("not_equal", other)
+        return self._condition("not_equal", other)
 
     __hash__ = object.__hash__
 
     def shift(self, length: int | Scalar) -> Number:
         """Return the value ``length`` bars ago, counted in bars present; a negative shift would look ahead."""
-        if not isinstance(length, Scalar) and (isinstance(length, bool) or length != int(length) or length < 0):
-            raise Usage(f"shift({length}): expected a whole number of bars, 0 or more; a later bar is never visible")
-        if not isinstance(length, Scalar) and length == 0:
-            return self
-        if isinstance(self.node, Level):
-            return self
-        return Number(out("shift", (self.node,), (scalar(length),)))
+        return Number(shifted("shift", self.node, length))
 
     def crossed_above(self, other: Operand) -> Condition:
         """Return whether it is above ``other`` now and was at or below it a bar ago; false where one is unknown."""
-        that = _number(other)
+        that = as_number(other)
         return (self > that) & (self.shift(1) <= that.shift(1))
 
     def crossed_below(self, other: Operand) -> Condition:
         """Return whether it is below ``other`` now and was at or above it a bar ago; false where one is unknown."""
-        that = _number(other)
+        that = as_number(other)
         return (self < that) & (self.shift(1) >= that.shift(1))
-
-
-NEGATED: dict[str, tuple[str, bool]] = {
-    "less": ("less_equal", True),
-    "less_equal": ("less", True),
-    "equal": ("not_equal", False),
-    "not_equal": ("equal", False),
-    "both": ("either", False),
-    "either": ("both", False),
-}
-
-
-def negate(node: Node) -> Node:
-    """Push a negation down to the comparisons, so that what is unknown stays false."""
-    if isinstance(node, Level):
-        return Level(Fixed(0.0 if node.scalar.evaluate({}) else 1.0))
-    if isinstance(node, Choice):
-        return Choice(node.scalar, negate(node.then), negate(node.otherwise))
-    if isinstance(node, Out) and node.call.step == "shift_condition":
-        return out("shift_condition", (negate(node.call.inputs[0]),), node.call.params)
-    if isinstance(node, Out) and node.call.step in NEGATED:
-        step, swapped = NEGATED[node.call.step]
-        left, right = node.call.inputs
-        if node.call.step in ("both", "either"):
-            left, right = negate(left), negate(right)
-        return out(step, (right, left) if swapped else (left, right))
-    raise Usage("~ of something that is no comparison; compare a number first, as in ~(x > 0)")
 
 
 class Condition(Expression):
@@ -273,7 +175,7 @@ class Condition(Expression):
 
     __slots__ = ()
 
-    def _with(self, step: str, other: Any) -> Any:
+    def _with(self, step: str, other: Any) -> Condition:
         node = condition_node(other)
         return NotImplemented if node is None else Condition(out(step, (self.node, node)))
 
@@ -288,13 +190,32 @@ class Condition(Expression):
     def __invert__(self) -> Condition:
         return Condition(negate(self.node))
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Condition | bool):
+            raise Usage("== of conditions: combine them with & | ~, as in (a & b) | (~a & ~b)")
+        return NotImplemented
+
+    __ne__ = __eq__
+    __hash__ = object.__hash__
+
     def shift(self, length: int | Scalar) -> Condition:
         """Return the condition ``length`` bars ago; false for the first ``length`` bars."""
-        if not isinstance(length, Scalar) and (isinstance(length, bool) or length != int(length) or length < 0):
-            raise Usage(f"shift({length}): expected a whole number of bars, 0 or more; a later bar is never visible")
-        if isinstance(self.node, Level) or (not isinstance(length, Scalar) and length == 0):
-            return self
-        return Condition(out("shift_condition", (self.node,), (scalar(length),)))
+        return Condition(shifted("shift_condition", self.node, length))
+
+
+def shifted(step: str, node: Node, length: int | Scalar) -> Node:
+    """Return a node ``length`` bars ago; 0 is the node itself, also where a parameter comes out as 0."""
+    if isinstance(length, Scalar):
+        bars = length
+    elif isinstance(length, bool) or not isinstance(length, int | float | np.number) or not 0 <= length == length // 1:
+        raise Usage(f"shift({length!r}): expected a whole number of bars, 0 or more; a later bar is never visible")
+    else:
+        bars = scalar(length)
+    if isinstance(node, Level) or (isinstance(bars, Fixed) and bars.value == 0.0):
+        return node
+    earlier = out(step, (node,), (bars,))
+    never_zero = isinstance(bars, Fixed) or (isinstance(bars, Param) and bars.low > 0.0 and not bars.off)
+    return earlier if never_zero else Choice(bars, earlier, node)
 
 
 def condition_node(value: Any) -> Node | None:
@@ -304,7 +225,14 @@ def condition_node(value: Any) -> Node | None:
     return Level(Fixed(float(value))) if isinstance(value, bool) else None
 
 
-def _number(value: Operand) -> Number:
+def as_number(value: Operand) -> Number:
+    """Return a number of the bar, a parameter or a plain number as a number of the bar.
+
+    Raises
+    ------
+    Usage
+        It is something else.
+    """
     node = number_node(value)
     if node is None:
         raise Usage(f"found {value!r}, expected a number of the bar, a parameter or a plain number")
@@ -348,9 +276,13 @@ def call(step: str, inputs: tuple[Operand, ...], params: dict[str, Scalar | floa
     given = params or {}
     if len(inputs) != len(made.inputs):
         raise Usage(f"{step}: got {len(inputs)} inputs, expected {len(made.inputs)}: {', '.join(made.inputs)}")
-    if set(given) != set(made.params):
-        raise Usage(f"{step}: got parameters {sorted(given)}, expected {sorted(made.params)}")
-    nodes = tuple(_number(x).node for x in inputs)
+    for name in given:
+        if name not in made.params:
+            raise unknown(f"parameter of {step}", name, made.params)
+    missing = [name for name in made.params if name not in given]
+    if missing:
+        raise Usage(f"{step}: {', '.join(missing)} not given; parameters go by name, as in {missing[0]}=14")
+    nodes = tuple(as_number(x).node for x in inputs)
     settings = tuple(scalar(given[name]) for name in made.params)
     made.check([s.value if isinstance(s, Fixed) else 1.0 for s in settings])
     one = Call(step, nodes, settings)
@@ -369,6 +301,11 @@ class Bar:
     def __init__(self) -> None:
         for name in FIELDS:
             setattr(self, name, Number(Field(name)))
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise unknown("field of the bar", name, (*FIELDS, "typical"))
 
     @property
     def typical(self) -> Number:

@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from engine.graph.expression import FIELDS
+from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
 from engine.jit import compiled
 from engine.kernels.drive import address

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from engine.graph.expression import FIELDS, Field, Level, Node, Out
+from engine.graph.node import FIELDS, NEGATED, Field, Level, Node, Out, ordered
 from engine.graph.resolve import ROLES, resolve
 from engine.graph.scalar import tidy
 from engine.graph.strategy import Strategy
@@ -19,6 +19,7 @@ from parquet_store.errors import Failed, Usage, unknown
 
 __all__ = ["Program", "ProgramNode", "Ref", "Sizing", "bind"]
 
+CONDITIONS = frozenset((*NEGATED, "shift_condition"))  # steps that are true or false
 Ref = str | float | tuple[int, int]  # a field of the bar, a constant, (node, output)
 
 
@@ -61,7 +62,7 @@ class Sizing:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sizing:
         """Return the rule from plain data."""
-        numbers = {name: float(value) for name, value in data.items() if name != "kind"}
+        numbers = {name: _number(value, f"sizing, {name}") for name, value in data.items() if name != "kind"}
         return cls.of(str(data.get("kind")), **numbers)
 
 
@@ -115,25 +116,37 @@ class Program:
         Raises
         ------
         Failed
-            A node reads a later node, a field or output that does not exist, or a role is unknown.
+            Something is missing, too much or of another type; a node reads a later node or a field or output that
+            does not exist; a role of the signals reads no condition.
         Usage
-            A step is not registered (nearest name given), or a parameter is out of range.
+            A step or role is unknown (nearest name given), or a parameter is out of range.
         """
-        if data.get("version") != 1:
-            raise Failed(f"program version {data.get('version')!r}: this release reads version 1")
+        if not isinstance(data, Mapping) or data.get("version") != 1:
+            found = data.get("version") if isinstance(data, Mapping) else data
+            raise Failed(f"program version {found!r}: this release reads version 1")
+        _keys(data, ("version", "nodes", "roles", "trailing", "max_hold", "sizing"), "")
         nodes: list[ProgramNode] = []
-        for k, item in enumerate(data["nodes"]):
-            made = find_step(item["step"])
-            if set(item["params"]) != set(made.params) or len(item["inputs"]) != len(made.inputs):
-                raise Failed(f"program node {k} ({made.name}): its inputs or parameters are not those of the step")
-            inputs = tuple(_ref_read(ref, nodes, f"node {k} ({made.name})") for ref in item["inputs"])
-            nodes.append(ProgramNode(made.name, inputs, made.check([item["params"][name] for name in made.params])))
-        roles = tuple((name, _ref_read(ref, nodes, f"role {name}")) for name, ref in data["roles"].items())
-        for name, _ in roles:
+        for k, item in enumerate(_plain(data["nodes"], list, "nodes")):
+            where = f"node {k}"
+            _keys(item, ("step", "inputs", "params"), where)
+            made = find_step(_plain(item["step"], str, where))
+            where += f" ({made.name})"
+            given, read = _plain(item["params"], dict, where), _plain(item["inputs"], list, where)
+            if set(given) != set(made.params) or len(read) != len(made.inputs):
+                raise Failed(f"program {where}: its inputs or parameters are not those of the step")
+            params = made.check([_number(given[name], where) for name in made.params])
+            nodes.append(ProgramNode(made.name, tuple(_ref_read(ref, nodes, where) for ref in read), params))
+        found_roles = _plain(data["roles"], dict, "roles")
+        for name in found_roles:
             if name not in ROLES:
                 raise unknown("role", name, ROLES)
-        hold = int(data["max_hold"])
-        return cls(tuple(nodes), roles, bool(data["trailing"]), hold, Sizing.from_json(data["sizing"]))
+        refs = {name: _ref_read(found_roles[name], nodes, f"role {name}") for name in ROLES if name in found_roles}
+        for name in ROLES[:4]:
+            if name in refs and not _is_condition(refs[name], nodes):
+                raise Failed(f"program role {name}: reads {found_roles[name]!r}, which is no condition, 0 or 1")
+        hold = max_hold(_number(data["max_hold"], "max_hold"))
+        sizing = Sizing.from_json(_plain(data["sizing"], dict, "sizing"))
+        return cls(tuple(nodes), tuple(refs.items()), _plain(data["trailing"], bool, "trailing"), hold, sizing)
 
     @cached_property
     def digest(self) -> str:
@@ -165,7 +178,8 @@ def bind(strategy: Strategy, values: Mapping[str, float] | None = None, sizing: 
     known = strategy.values(values)
     shape = resolve(strategy.drawn, lambda s: s.evaluate(known) != 0.0)
     nodes: list[ProgramNode] = []
-    index: dict[tuple[str, tuple[Ref, ...], tuple[float, ...]], int] = {}
+    index: dict[ProgramNode, int] = {}
+    refs: dict[Node, Ref] = {}
 
     def ref(node: Node) -> Ref:
         if isinstance(node, Field):
@@ -173,15 +187,18 @@ def bind(strategy: Strategy, values: Mapping[str, float] | None = None, sizing: 
         if isinstance(node, Level):
             return constant(float(node.scalar.evaluate(known)))
         assert isinstance(node, Out)
-        made = find_step(node.call.step)
-        params = made.check([s.evaluate(known) for s in node.call.params])
-        key = (made.name, tuple(ref(x) for x in node.call.inputs), params)
-        if key not in index:
-            index[key] = len(nodes)
-            nodes.append(ProgramNode(*key))
-        return index[key], node.index
+        params = find_step(node.call.step).check([s.evaluate(known) for s in node.call.params])
+        made = ProgramNode(node.call.step, tuple(refs[x] for x in node.call.inputs), params)
+        if made not in index:
+            index[made] = len(nodes)
+            nodes.append(made)
+        return index[made], node.index
 
-    roles = tuple((name, ref(node)) for name, node in shape.nodes.items())
+    for root in shape.nodes.values():
+        for node in ordered(root):
+            if node not in refs:
+                refs[node] = ref(node)
+    roles = tuple((name, refs[node]) for name, node in shape.nodes.items())
     if sizing is None:
         sizing = Sizing.of(shape.size.kind, **{n: float(s.evaluate(known)) for n, s in shape.size.numbers})
     if sizing.kind == "atr_risk" and "stop" not in shape.nodes:
@@ -192,7 +209,7 @@ def bind(strategy: Strategy, values: Mapping[str, float] | None = None, sizing: 
 
 def max_hold(value: float) -> int:
     """Return the number of bars, or say that it is not one."""
-    if value != math.floor(value) or value < 0:
+    if not math.isfinite(value) or value != math.floor(value) or value < 0:
         raise Usage(f"max_hold is {value:g}, expected a whole number of bars, 0 or more")
     return int(value)
 
@@ -211,10 +228,37 @@ def _ref_json(ref: Ref) -> Any:
 def _ref_read(ref: Any, nodes: list[ProgramNode], where: str) -> Ref:
     if isinstance(ref, str) and ref in FIELDS:
         return ref
-    if isinstance(ref, int | float) and not isinstance(ref, bool) and math.isfinite(ref):
-        return float(ref) + 0.0
-    if isinstance(ref, list | tuple) and len(ref) == 2 and all(isinstance(x, int) for x in ref):
+    if isinstance(ref, int | float) and not isinstance(ref, bool):
+        return constant(_number(ref, where))
+    if isinstance(ref, list | tuple) and len(ref) == 2 and all(type(x) is int for x in ref):
         node, output = ref
         if 0 <= node < len(nodes) and 0 <= output < len(find_step(nodes[node].step).outputs):
             return node, output
     raise Failed(f"program {where}: reads {ref!r}, which is no field, no finite number and no earlier node")
+
+
+def _is_condition(ref: Ref, nodes: list[ProgramNode]) -> bool:
+    if isinstance(ref, tuple):
+        return nodes[ref[0]].step in CONDITIONS
+    return ref in (0.0, 1.0)
+
+
+def _keys(item: Any, expected: tuple[str, ...], where: str) -> None:
+    found = sorted(item) if isinstance(item, dict) else item
+    if not isinstance(item, Mapping) or set(item) != set(expected):
+        raise Failed(f"program {where or 'text'}: found {found!r}, expected {', '.join(expected)}")
+
+
+def _plain(item: Any, kind: type[Any], where: str) -> Any:
+    if not isinstance(item, kind):
+        raise Failed(f"program {where}: found {item!r}, expected a {kind.__name__}")
+    return item
+
+
+def _number(item: Any, where: str) -> float:
+    try:
+        if isinstance(item, int | float) and not isinstance(item, bool):
+            return float(item)
+    except OverflowError:
+        pass
+    raise Failed(f"program {where}: found {item!r}, expected a number")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.graph.expression import Call, Choice, Level, Node, Option, Out, condition_node, number_node
+from engine.graph.expression import Option, condition_node, number_node
+from engine.graph.node import Call, Choice, Level, Node, Out, inputs_of, ordered
 from engine.graph.scalar import Fixed, Scalar, scalar
 from engine.graph.strategy import Signals, Size
 from engine.kernels.step import find_step
@@ -31,7 +32,7 @@ class Shape:
 def parts(signals: Signals) -> Iterator[Option | Node]:
     """Yield every option and every node of the signals once, both sides of each choice."""
     seen: set[Node] = set()
-    queue: list[Any] = [getattr(signals, role) for role in (*ROLES, "size")]
+    queue: list[Any] = [getattr(signals, role) for role in (*ROLES, "trailing", "max_hold", "size")]
     while queue:
         item = queue.pop()
         if isinstance(item, Option):
@@ -42,10 +43,7 @@ def parts(signals: Signals) -> Iterator[Option | Node]:
             continue
         seen.add(node)
         yield node
-        if isinstance(node, Choice):
-            queue += [node.then, node.otherwise]
-        elif isinstance(node, Out):
-            queue += node.call.inputs
+        queue += inputs_of(node)
 
 
 def switches(signals: Signals) -> dict[str, Scalar]:
@@ -70,10 +68,10 @@ def resolve(signals: Signals, is_on: Callable[[Scalar], bool]) -> Shape:
     """
     done: dict[Node, Node] = {}
 
-    def walk(node: Node) -> Node:
-        if node not in done:
-            done[node] = _rebuild(node, walk, is_on)
-        return done[node]
+    def taken(node: Node) -> Sequence[Node]:
+        if isinstance(node, Choice):
+            return (node.then if is_on(node.scalar) else node.otherwise,)
+        return inputs_of(node)
 
     def chosen(item: Any) -> Any:
         while isinstance(item, Option):
@@ -89,33 +87,36 @@ def resolve(signals: Signals, is_on: Callable[[Scalar], bool]) -> Shape:
         node = (number_node if distance else condition_node)(item)
         if node is None:
             raise Usage(f"signals: {role} is {item!r}, expected a {'number' if distance else 'condition'}")
-        nodes[role] = walk(node)
-    size = chosen(signals.size) or Size.all_in()
-    if not isinstance(size, Size):
+        for part in ordered(node, taken):
+            if part not in done:
+                done[part] = _rebuilt(part, [done[x] for x in taken(part)])
+        nodes[role] = done[node]
+    size = chosen(signals.size)
+    if not isinstance(size, Size | None):
         raise Usage(f"signals: size is {size!r}, expected Size.all_in(), Size.kelly(), ...")
-    if size.kind == "atr_risk" and "stop" not in nodes:
-        raise Usage("sizing atr_risk needs a stop: give Signals a stop, or choose another sizing")
-    return Shape(nodes, scalar(signals.trailing), scalar(signals.max_hold), size)
+    rules = []
+    for name, expected in (("trailing", "True, False or a parameter"), ("max_hold", "a number of bars or a parameter")):
+        item = chosen(getattr(signals, name))
+        if not isinstance(item, Scalar | int | float):
+            raise Usage(f"signals: {name} is {item!r}, expected {expected}")
+        rules.append(scalar(item))
+    return Shape(nodes, rules[0], rules[1], size or Size.all_in())
 
 
-def _rebuild(node: Node, walk: Callable[[Node], Node], is_on: Callable[[Scalar], bool]) -> Node:
+def _rebuilt(node: Node, inputs: Sequence[Node]) -> Node:
     if isinstance(node, Choice):
-        return walk(node.then if is_on(node.scalar) else node.otherwise)
+        return inputs[0]
     if not isinstance(node, Out):
         return node
-    inputs = tuple(walk(x) for x in node.call.inputs)
+    folded = None
     if node.call.step == "both":
-        return _fold(inputs, neutral=TRUE, decides=FALSE) or _same(node, inputs)
-    if node.call.step == "either":
-        return _fold(inputs, neutral=FALSE, decides=TRUE) or _same(node, inputs)
-    return _same(node, inputs)
+        folded = _fold(inputs, neutral=TRUE, decides=FALSE)
+    elif node.call.step == "either":
+        folded = _fold(inputs, neutral=FALSE, decides=TRUE)
+    return folded or Out(Call(node.call.step, tuple(inputs), node.call.params), node.index)
 
 
-def _same(node: Out, inputs: tuple[Node, ...]) -> Out:
-    return Out(Call(node.call.step, inputs, node.call.params), node.index)
-
-
-def _fold(inputs: tuple[Node, ...], neutral: Node, decides: Node) -> Node | None:
+def _fold(inputs: Sequence[Node], neutral: Node, decides: Node) -> Node | None:
     left, right = inputs
     if decides in inputs:
         return decides

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from parquet_store.errors import Usage
+from parquet_store.errors import Usage, unknown
 
 __all__ = ["Arithmetic", "Fixed", "Param", "Scalar", "scalar", "tidy"]
 
@@ -17,8 +17,8 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
+    "/": np.true_divide,  # by 0: infinity or NaN, which the place that uses it refuses with its name
+    "//": np.floor_divide,
 }
 
 
@@ -32,6 +32,8 @@ class Scalar:
     """A number of the strategy, not of the bar; arithmetic is kept and evaluated when the parameters are known."""
 
     key: str
+    __hash__ = object.__hash__
+    __array_ufunc__ = None  # numpy's numbers leave the operation to us
 
     def names(self) -> frozenset[str]:
         """Return the names of the parameters it depends on."""
@@ -42,9 +44,10 @@ class Scalar:
         raise NotImplementedError
 
     def _arithmetic(self, symbol: str, other: object, swapped: bool = False) -> Any:
-        if not isinstance(other, Scalar | int | float | np.number) or isinstance(other, bool):
+        if isinstance(other, bool) or not isinstance(other, Scalar | int | float | np.number):
             return NotImplemented
-        pair = (scalar(other), self) if swapped else (self, scalar(other))
+        that = other if isinstance(other, Scalar) else scalar(float(other))
+        pair = (that, self) if swapped else (self, that)
         return Arithmetic(symbol, *pair)
 
     def __add__(self, other: object) -> Any:
@@ -74,37 +77,40 @@ class Scalar:
     def __floordiv__(self, other: object) -> Any:
         return self._arithmetic("//", other)
 
+    def __rfloordiv__(self, other: object) -> Any:
+        return self._arithmetic("//", other, True)
+
     def __neg__(self) -> Any:
         return self._arithmetic("-", 0.0, True)
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise Usage(
+    def _refused(self, what: str) -> Usage:
+        return Usage(
             f"{what} of parameter expression {self.key}: its value is not known while the graph is built; "
             "use when(parameter, then, otherwise) for a switch, a sweep's constraint (--where 'fast < slow') for a "
             "rule between parameters"
         )
 
     def __bool__(self) -> NoReturn:
-        self._refuse("the truth")
+        raise self._refused("the truth")
 
     def __int__(self) -> NoReturn:
-        self._refuse("the whole number")
+        raise self._refused("the whole number")
 
     def __float__(self) -> NoReturn:
-        self._refuse("the number")
+        raise self._refused("the number")
 
     def __index__(self) -> NoReturn:
-        self._refuse("the index")
+        raise self._refused("the index")
 
     def __iter__(self) -> NoReturn:
-        self._refuse("the iteration")
+        raise self._refused("the iteration")
 
     def _compare(self, other: object) -> Any:
-        if isinstance(other, Scalar | int | float):
-            self._refuse("a comparison")
+        if isinstance(other, Scalar | int | float | np.number):
+            raise self._refused("a comparison")
         return NotImplemented
 
-    __lt__ = __le__ = __gt__ = __ge__ = _compare
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _compare
 
 
 class Fixed(Scalar):
@@ -129,12 +135,14 @@ class Arithmetic(Scalar):
     def __init__(self, symbol: str, left: Scalar, right: Scalar) -> None:
         self.symbol, self.left, self.right = symbol, left, right
         self.key = f"({left.key} {symbol} {right.key})"
+        self._names = left.names() | right.names()
 
     def names(self) -> frozenset[str]:
-        return self.left.names() | self.right.names()
+        return self._names
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        return OPERATORS[self.symbol](self.left.evaluate(values), self.right.evaluate(values))
+        with np.errstate(all="ignore"):
+            return OPERATORS[self.symbol](self.left.evaluate(values), self.right.evaluate(values))
 
 
 class Param(Scalar):
@@ -157,12 +165,13 @@ class Param(Scalar):
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.key = name
-        self.check(self.default)
 
     def names(self) -> frozenset[str]:
         return frozenset((self.name,))
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
+        if self.name not in values:
+            raise unknown("parameter (one is an attribute of its strategy's class)", self.name, values)
         return values[self.name]
 
     @property
@@ -177,9 +186,12 @@ class Param(Scalar):
         Raises
         ------
         Usage
-            Not finite, outside the bounds, or not whole where it must be.
+            No number, not finite, outside the bounds, or not whole where it must be.
         """
-        number = float(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise Usage(f"parameter {self.name} = {value!r}: expected {self.bounds}") from None
         legal = self.low <= number <= self.high or (self.off and number == 0.0)
         if not legal or (self.whole and number != math.floor(number)):
             raise Usage(f"parameter {self.name} = {tidy(number)}: expected {self.bounds}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from engine.graph.expression import Bar, Condition, Number, Option
 from engine.graph.scalar import Param, Scalar, scalar
-from parquet_store.errors import Usage, unknown
+from parquet_store.errors import LockstepError, Usage, unknown
 
 __all__ = ["Signals", "Size", "Strategy"]
 
@@ -86,9 +87,9 @@ class Signals:
         The same for a short one.
     stop, target : Number, Option, optional
         Distance in quote currency from the fill price; NaN or <= 0 at the decision: no entry.
-    trailing : bool or Scalar
+    trailing : bool or Scalar, Option
         Whether the stop follows the best price, as a fraction of it.
-    max_hold : int or Scalar
+    max_hold : int or Scalar, Option
         Close at this many closes in the position; 0: never.
     size : Size or Option, optional
         The size rule; all in if not given.
@@ -100,8 +101,8 @@ class Signals:
     short_exit: Condition | bool = False
     stop: Number | Scalar | float | Option | None = None
     target: Number | Scalar | float | Option | None = None
-    trailing: bool | Scalar = False
-    max_hold: int | Scalar = 0
+    trailing: bool | Scalar | Option = False
+    max_hold: int | Scalar | Option = 0
     size: Size | Option | None = None
 
 
@@ -116,9 +117,18 @@ class Strategy:
         found: dict[str, Param] = {}
         for base in reversed(cls.__mro__):
             found |= {name: value for name, value in vars(base).items() if isinstance(value, Param)}
-        cls.params = found
+        cls.params = {name: param for name, param in found.items() if getattr(cls, name) is param}
         if "name" not in vars(cls):
             cls.name = "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+        for name, param in cls.params.items():
+            if name in vars(Strategy):
+                raise Usage(f"strategy {cls.__name__}: a parameter cannot be named {name}; choose another name")
+            param.check(param.default)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise unknown(f"parameter of {self.name}", name, self.params)
 
     def signals(self, bar: Bar) -> Signals:
         """Return what to do at the close of ``bar``; called once, with symbols."""
@@ -127,7 +137,15 @@ class Strategy:
     @cached_property
     def drawn(self) -> Signals:
         """The signals as a graph."""
-        made = self.signals(Bar())
+        try:
+            made = self.signals(Bar())
+        except LockstepError:
+            raise
+        except Exception as error:  # whatever a user's class raises
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            raise Usage(
+                f"strategy {self.name}: {type(error).__name__} in {at.filename}, line {at.lineno}: {error}"
+            ) from error
         if not isinstance(made, Signals):
             raise Usage(f"strategy {self.name}: signals() returned {type(made).__name__}, expected Signals")
         return made

@@ -6,11 +6,12 @@ each step in ``engine.kernels``.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
-from engine.graph.expression import Bar, Condition, Number, call, condition_node, number_node, out
+from engine.graph.expression import Bar, Condition, Number, as_number, call, condition_node, number_node
+from engine.graph.node import out
 from engine.graph.scalar import Scalar
-from parquet_store.errors import Usage
+from parquet_store.errors import Usage, unknown
 
 __all__ = [
     "ADX",
@@ -166,14 +167,14 @@ def value_at_risk(price: Number, length: Length = 250, level: Scalar | float = 0
     return call("var", (price,), {"length": length, "level": level})[0]
 
 
-def crossed_above(a: Number, b: Value) -> Condition:
+def crossed_above(a: Value, b: Value) -> Condition:
     """Whether ``a`` is above ``b`` now and was not a bar ago."""
-    return a.crossed_above(b)
+    return as_number(a).crossed_above(b)
 
 
-def crossed_below(a: Number, b: Value) -> Condition:
+def crossed_below(a: Value, b: Value) -> Condition:
     """Whether ``a`` is below ``b`` now and was not a bar ago."""
-    return a.crossed_below(b)
+    return as_number(a).crossed_below(b)
 
 
 def where(condition: Condition, a: Value, b: Value) -> Number:
@@ -214,12 +215,16 @@ def indicator(**declared: Any) -> Any:
     """
     from collections import namedtuple
 
-    from engine.kernels.step import step
+    from engine.kernels.step import STEPS, step
     from engine.kernels.trial import try_step
 
     def register(function: Any) -> Any:
         made = step(**declared)(function)
-        try_step(made)
+        try:
+            try_step(made)
+        except BaseException:
+            del STEPS[made.name]
+            raise
         shape = namedtuple(function.__name__, made.outputs) if len(made.outputs) > 1 else None
 
         def build(*inputs: Value, **params: Scalar | float) -> Any:
@@ -231,3 +236,9 @@ def indicator(**declared: Any) -> Any:
         return build
 
     return register
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise unknown("indicator", name, __all__)

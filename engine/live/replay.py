@@ -1,4 +1,4 @@
-"""Replay: the exported program advanced bar by bar through the paper broker, held against the batch run, bit for bit."""
+"""Replay: a program advanced bar by bar through the paper broker, held against the batch run, bit for bit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from engine.execution import PaperBroker
 from engine.graph import Advance, Columns, Program, columns
-from engine.graph.expression import FIELDS
+from engine.graph.node import FIELDS
 from engine.graph.resolve import ROLES
 from engine.kernels.step import find_step
 from engine.manifest import Manifest
 from engine.simulate import Costs, decisions_of, simulate
+from engine.simulate.account import TRADE
+from engine.simulate.run import open_trade
 from pipelines import Bars
 
 __all__ = ["ReplayReport", "replay", "replay_program"]
@@ -30,7 +32,7 @@ class ReplayReport:
     Attributes
     ----------
     bars, trades, mismatches : int
-        Bars advanced, closed trades, and values (node values, equity, trades) that differ by at least one bit.
+        Bars advanced, closed trades, and values (of nodes, equity, trades) that differ by at least one bit.
     details : tuple of str
         The first differences in words.
     """
@@ -80,10 +82,15 @@ def replay_program(
             progress(1024)
     batch = columns(program, bars)
     simulated = simulate(bars, decisions_of(batch), costs, program.sizing)
-    details = node_differences(batch, values)
-    details += [f"equity differs at bar {t}" for t in np.flatnonzero(~same(simulated.equity, equity)).tolist()]
-    details += trade_differences(simulated.trades, broker.trades)
-    return ReplayReport(n, broker.trades.size, len(details), tuple(details[:SHOWN]))
+    still = open_trade(broker.account, bars, n)
+    found = (
+        node_differences(batch, values),
+        bar_differences("equity", simulated.equity, equity),
+        trade_differences("trade", simulated.trades, broker.trades),
+        trade_differences("open trade", simulated.open_trade, still),
+    )
+    details = [line for _, lines in found for line in lines]
+    return ReplayReport(n, broker.trades.size, sum(count for count, _ in found), tuple(details[:SHOWN]))
 
 
 def same(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -92,20 +99,33 @@ def same(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
     return found
 
 
-def node_differences(batch: Columns, values: NDArray[np.float64]) -> list[str]:
-    """Return a line for each value of a node that differs; ``values`` has shape (bars, outputs)."""
+def bar_differences(name: str, batch: NDArray[np.float64], live: NDArray[np.float64]) -> tuple[int, list[str]]:
+    """Return on how many bars a column differs, and a line for the first of them."""
+    at = np.flatnonzero(~same(batch, live))
+    return at.size, [f"{name} differs at bar {t}" for t in at[:SHOWN].tolist()]
+
+
+def node_differences(batch: Columns, values: NDArray[np.float64]) -> tuple[int, list[str]]:
+    """Return how many values of nodes differ, and a line for the first; ``values`` has shape (bars, outputs)."""
     names = [
         f"node {k} ({node.step}).{name}"
         for k, node in enumerate(batch.program.nodes)
         for name in find_step(node.step).outputs
     ]
-    outputs, at = np.nonzero(~same(batch.values, values.T))
-    return [f"{names[j]} differs at bar {t}" for j, t in zip(outputs.tolist(), at.tolist(), strict=True)]
+    total = 0
+    details: list[str] = []
+    for j, name in enumerate(names):
+        count, lines = bar_differences(name, batch.values[j], np.ascontiguousarray(values[:, j]))
+        total, details = total + count, details + lines
+    return total, details
 
 
-def trade_differences(batch: NDArray[Any], live: NDArray[Any]) -> list[str]:
-    """Return a line for each trade that differs or is missing."""
-    out = [f"trade {k} differs" for k in range(min(batch.size, live.size)) if batch[k].tobytes() != live[k].tobytes()]
-    if batch.size != live.size:
-        out += [f"trade {k} is missing" for k in range(min(batch.size, live.size), max(batch.size, live.size))]
-    return out
+def trade_differences(name: str, batch: NDArray[Any], live: NDArray[Any]) -> tuple[int, list[str]]:
+    """Return how many trades differ or are missing on either side, and a line for the first of them."""
+    common, longest = sorted((batch.size, live.size))
+    differ = [
+        k for k in range(common) if any(batch[k][x].tobytes() != live[k][x].tobytes() for x in TRADE.fields or ())
+    ]
+    total = len(differ) + longest - common
+    lines = [f"{name} {k} differs" for k in differ[:SHOWN]]
+    return total, lines + [f"{name} {k} is missing" for k in range(common, min(longest, common + SHOWN))]

@@ -11,7 +11,7 @@ from engine.graph.strategy import Strategy
 from engine.strategies.buy_and_hold import BuyAndHold
 from engine.strategies.ibs_band import IbsBand
 from engine.strategies.mean_reversion import MeanReversion
-from parquet_store.errors import Failed, Usage, unknown
+from parquet_store.errors import Failed, LockstepError, Usage, unknown
 
 __all__ = ["STRATEGIES", "find_strategy", "load_module"]
 
@@ -23,8 +23,10 @@ def load_module(path: Path) -> object:
 
     Raises
     ------
+    Usage
+        The file is absent, or another module of its name is loaded.
     Failed
-        The file is absent or fails while it is imported.
+        It fails while it is imported.
     """
     path = path.resolve()
     if not path.is_file():
@@ -42,7 +44,7 @@ def load_module(path: Path) -> object:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Usage:
+    except LockstepError:
         sys.modules.pop(name, None)
         raise
     except Exception as error:
@@ -61,6 +63,8 @@ def find_strategy(name: str) -> type[Strategy]:
     """
     path, colon, attribute = name.rpartition(":")
     if not colon or not path.endswith(".py"):
+        if name.endswith(".py"):
+            raise Usage(f"{name}: which strategy of the file? expected {name}:ClassName")
         if name not in STRATEGIES:
             raise unknown("strategy", name, STRATEGIES)
         return STRATEGIES[name]
