@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -75,8 +76,13 @@ class Costs:
     def __post_init__(self) -> None:
         bounds = {"fee": (0.0, 0.1), "slippage": (0.0, 0.1), "leverage": (1.0, 125.0), "initial_cash": (1e-9, math.inf)}
         for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, float | int) and not isinstance(value, bool):
+            value, default = getattr(self, item.name), item.default
+            if isinstance(default, bool):
+                if not isinstance(value, bool):
+                    raise Usage(f"costs: {item.name} is {value!r}, expected true or false")
+            elif isinstance(default, float):
+                if isinstance(value, bool) or not isinstance(value, numbers.Real):
+                    raise Usage(f"costs: {item.name} is {value!r}, expected a number")
                 low, high = bounds.get(item.name, (0.0, math.inf))
                 if not math.isfinite(value) or not low <= value <= high:
                     raise Usage(f"costs: {item.name} is {value:g}, expected {low:g} to {high:g}")

@@ -25,8 +25,9 @@ def fill_price(price, side, slippage):
 
 @inlined
 def to_tick(price, tick):
-    """Return the price on the venue's grid, the nearest tick."""
-    return math.floor(price / tick + 0.5) * tick if tick > 0.0 else price
+    """Return the price on the venue's grid, the nearest tick; NaN stays NaN."""
+    # not math.floor: compiled, it returns an integer, and that of NaN is a price far below all others
+    return np.floor(price / tick + 0.5) * tick if tick > 0.0 else price
 
 
 @inlined
@@ -35,7 +36,7 @@ def to_step(quantity, step, contract):
     if step <= 0.0:
         return quantity
     unit = step * contract if contract > 0.0 else step
-    return math.floor(quantity / unit + 1e-9) * unit
+    return np.floor(quantity / unit + 1e-9) * unit
 
 
 @inlined
@@ -48,7 +49,7 @@ def order_quantity(kind, first, second, equity, reference, distance, closed_prof
     if not equity > 0.0:
         return 0.0
     if kind == FIXED_RATIO:
-        units = math.floor((1.0 + math.sqrt(1.0 + 8.0 * max(closed_profit, 0.0) / first)) / 2.0)
+        units = np.floor((1.0 + math.sqrt(1.0 + 8.0 * max(closed_profit, 0.0) / first)) / 2.0)
         while first * (units + 1.0) * units / 2.0 <= closed_profit:
             units += 1.0
         while units > 1.0 and first * units * (units - 1.0) / 2.0 > closed_profit:

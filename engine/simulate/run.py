@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -186,8 +186,7 @@ def simulate(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> 
         Decisions of another length, a short entry where the venue lets none, ``atr_risk`` without a stop.
     """
     n = len(bars)
-    if decisions.long_entry.size != n:
-        raise Usage(f"decisions for {decisions.long_entry.size} bars, expected {n}")
+    _check_sizes(decisions, n)
     if decisions.short_entry.any() and not costs.short:
         raise Usage(
             f"{bars.source}: the strategy goes short, a spot market does not; use a perpetual or set costs short=true"
@@ -229,6 +228,14 @@ def simulate(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> 
     return Simulation(bars, costs, closed, still, equity, invested, ordered, tally)
 
 
+def _check_sizes(decisions: Decisions, n: int) -> None:
+    # compiled code does not look at bounds
+    for item in fields(decisions):
+        value = getattr(decisions, item.name)
+        if isinstance(value, np.ndarray) and value.shape != (n,):
+            raise Usage(f"decisions for {value.size} bars ({item.name}), expected {n}")
+
+
 def open_trade(account: NDArray[Any], bars: Bars, n: int) -> NDArray[Any]:
     """Return the position held after ``n`` bars as a trade without an exit, marked at the last close."""
     held = account[0]
@@ -238,7 +245,8 @@ def open_trade(account: NDArray[Any], bars: Bars, n: int) -> NDArray[Any]:
     close = bars.close[n - 1]
     profit = held["quantity"] * (close - held["entry_price"]) - held["entry_fee"]
     made[0] = (
-        held["entry_bar"], -1, int(held["side"]), -1, abs(held["quantity"]), held["entry_price"], close, held["entry_fee"], profit,
+        held["entry_bar"], -1, int(held["side"]), -1, abs(held["quantity"]),
+        held["entry_price"], close, held["entry_fee"], profit,
     )  # fmt: skip
     return made
 
@@ -249,7 +257,9 @@ def decisions_of(found: Columns) -> Decisions:
 
     def flags(role: str) -> NDArray[np.bool_]:
         column = found.role(role)
-        return np.zeros(n, np.bool_) if column is None else column != 0.0
+        if column is None:
+            return np.zeros(n, np.bool_)
+        return (column < 0.0) | (column > 0.0)  # what is unknown is false
 
     program = found.program
     return Decisions(

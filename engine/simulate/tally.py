@@ -68,8 +68,9 @@ def metrics(
     Returns
     -------
     ndarray of float64, shape (m, len(METRICS))
-        Fractions, not percent; NaN where undefined (no trade, no deviation, no loss).  Sharpe: mean / deviation
-        (ddof 1), risk-free 0, times sqrt(bars_per_year); ``sharpe_invested`` over bars with a position at any moment.
+        Fractions, not percent; NaN where undefined (no trade, no loss, a ratio over no deviation).  Sharpe: mean /
+        deviation (ddof 1), risk-free 0, times sqrt(bars_per_year); ``sharpe_invested`` over bars with a position at
+        any moment.
     """
     t = dict(zip(TALLY, np.asarray(tally, np.float64).T, strict=True))
     scale = math.sqrt(bars_per_year)
@@ -82,8 +83,8 @@ def metrics(
             "total_return": growth - 1.0,
             "cagr": cagr,
             "volatility": deviation * scale,
-            "sharpe": t["sum"] / bars / deviation * scale,
-            "sharpe_invested": t["sum"] / t["invested"] / invested_deviation * scale,
+            "sharpe": _over(t["sum"] / bars, deviation) * scale,
+            "sharpe_invested": _over(t["sum"] / t["invested"], invested_deviation) * scale,
             "sortino": t["sum"] / bars / np.sqrt(t["downside"] / bars) * scale,
             "calmar": cagr / -t["drawdown"],
             "max_drawdown": t["drawdown"],
@@ -106,4 +107,8 @@ def _deviation(t: dict[str, NDArray[np.float64]], count: NDArray[np.float64] | f
     # what is left of equal returns is rounding, not deviation
     spread = np.where(spread > 1e-14 * t["square"], spread, 0.0)
     deviation: NDArray[np.float64] = np.sqrt(spread / (count - 1.0))
-    return np.where(deviation > 0.0, deviation, np.nan)
+    return deviation
+
+
+def _over(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+    return mean / np.where(deviation > 0.0, deviation, np.nan)

@@ -137,6 +137,8 @@ class _Account:
         fee = self.costs.fee * quantity * price
         self.cash -= side * quantity * price + fee
         self.fees += fee
+        # a trailing stop is a fraction of the best price from the start, the fill being the first best
+        level = price * (1.0 - side * (stop / price)) if self.trailing else price - side * stop
         self.position = {
             "bar": t,
             "side": side,
@@ -144,7 +146,7 @@ class _Account:
             "price": price,
             "best": price,
             "fraction": stop / price,
-            "stop": -side * math.inf if math.isnan(stop) else self.on_tick(price - side * stop),
+            "stop": -side * math.inf if math.isnan(stop) else self.on_tick(level),
             "target": side * math.inf if math.isnan(target) else self.on_tick(price + side * target),
         }
 
