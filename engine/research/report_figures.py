@@ -128,10 +128,14 @@ def curve_figure(found: Surface, by: str, form: str) -> Figure:
     middle = [found.cells[p][0] for p in places]
     base: Figure = {"type": "scatter", "x": labels, "mode": "lines", "hoverinfo": "skip", "line": {"width": 0}}
     (marked,) = found.marked
+    band = [
+        base | {"y": low, "showlegend": False},
+        base | {"y": high, "fill": "tonexty", "fillcolor": "rgba(37,99,168,0.15)", "name": "10 % to 90 %"},
+    ]
+    alone = all(count == 1 for _, count in found.cells.values())
     return {
         "data": [
-            base | {"y": low, "showlegend": False},
-            base | {"y": high, "fill": "tonexty", "fillcolor": "rgba(37,99,168,0.15)", "name": "10 % to 90 %"},
+            *([] if alone else band),
             {
                 "type": "scatter",
                 "x": labels,
@@ -152,7 +156,10 @@ def curve_figure(found: Surface, by: str, form: str) -> Figure:
             },
         ],
         "layout": layout(
-            400, xaxis=axis(type="category", title={"text": found.names[0]}, nticks=12), yaxis=axis(tickformat=form)
+            400,
+            margin={"l": 58, "r": 14, "t": 34, "b": 52},
+            xaxis=axis(type="category", title={"text": found.names[0], "standoff": 12}, nticks=12, automargin=True),
+            yaxis=axis(tickformat=form),
         ),
     }
 
@@ -179,7 +186,7 @@ def distribution_figure(found: Distribution, by: str, form: str, marked: dict[st
     for name, value in marked.items():
         if not np.isfinite(value):
             continue
-        # a winner beyond the axis stands at its end; what lies outside all combinations widens it a little at most
+        # what lies far outside the bars stands at the end of the axis; its figure is in the legend
         at = min(max(value, low - (high - low) / 3), high + (high - low) / 3)
         places.append(at)
         data.append(
@@ -188,11 +195,12 @@ def distribution_figure(found: Distribution, by: str, form: str, marked: dict[st
                 "mode": "lines",
                 "x": [at, at],
                 "y": [0, top],
-                "name": name,
+                "name": f"{name} {value:{form}}".replace("-", "\u2212"),
                 "line": {"color": colours[name], "width": 2, "dash": "solid" if name == "Winner" else "dash"},
                 "hovertemplate": f"{name}: {value:{form}}<extra></extra>",
             }
         )
+    steps = {"dtick": 1} if top < 6 else {"nticks": 8}
     pad = 0.03 * (max(places) - min(places))
     reach = [min(places) - pad, max(places) + pad]
     return {
@@ -202,6 +210,6 @@ def distribution_figure(found: Distribution, by: str, form: str, marked: dict[st
             margin={"l": 58, "r": 14, "t": 34, "b": 52},
             bargap=0,
             xaxis=axis(title={"text": by}, tickformat=form, range=reach),
-            yaxis=axis(tickformat=",", title={"text": "combinations"}, range=[0, top * 1.03], automargin=True),
+            yaxis=axis(tickformat=",", title={"text": "combinations"}, range=[0, top * 1.03], automargin=True, **steps),
         ),
     }

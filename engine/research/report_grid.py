@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from engine.research.table import Run
 __all__ = ["Distribution", "Surface", "by_source", "distribution", "influence", "surface"]
 
 MOST_CELLS = 40
-BINS = 60
+BINS, FEWEST_BINS = 60, 8
 NEAR = 3.0  # times the width of the middle 99.8 %: a tail beyond is drawn in the last bar
 
 
@@ -130,11 +131,12 @@ def distribution(run: Run, by: str, source: str) -> Distribution:
     middle = high - low
     start = least if low - least <= NEAR * middle else low
     stop = most if most - high <= NEAR * middle else high
-    width = (stop - start) / BINS
+    bins = min(BINS, max(FEWEST_BINS, int(2 * math.sqrt(known))))
+    width = (stop - start) / bins
     if width <= abs(start) * 1e-12:  # all alike
         return Distribution(start - 0.5, 1.0, [int(known)], int(known), int(total - known), 0)
-    place = f"greatest(0, least({BINS - 1}, floor(({value} - {start!r}) / {width!r})))::int"
-    counts = [0] * BINS
+    place = f"greatest(0, least({bins - 1}, floor(({value} - {start!r}) / {width!r})))::int"
+    counts = [0] * bins
     for k, count in run.sql(f"select {place}, count(*) {where} and {value} is not null group by all")[1]:
         counts[int(k)] = int(count)
     beyond = run.sql(f"select count(*) {where} and ({value} < {start!r} or {value} > {stop!r})")[1][0][0]

@@ -164,7 +164,8 @@ def ref_text(program: Program, ref: Ref) -> str:
     if len(step.outputs) > 1 and node.step != "moments":
         name = f"{name}.{step.outputs[ref[1]]}"
     usual = node.inputs == ("close",) or (len(node.inputs) > 1 and all(isinstance(item, str) for item in node.inputs))
-    return f"{name}({', '.join([*([] if usual else inner), *(f'{tidy(p):g}' for p in node.params)])})"
+    arguments = [*([] if usual else inner), *(f"{tidy(p):g}" for p in node.params)]
+    return f"{name}({', '.join(arguments)})" if arguments else name
 
 
 def is_sum(program: Program, ref: Ref) -> bool:
