@@ -26,13 +26,13 @@ from llvmlite import binding
 
 __all__ = ["FLAGS", "cache_folder", "compiled", "inlined", "kernel_sources"]
 
-FLAGS = {"error_model": "numpy", "fastmath": False, "nogil": True}
+FLAGS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": True}
 STALE_SECONDS = 30 * 86_400
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-if not hasattr(numba.config, "DISABLE_INTEL_SVML") or not numba.config.DISABLE_INTEL_SVML:
-    numba.config.DISABLE_INTEL_SVML = 1  # numba was imported before this module: the bits must not depend on that
+_config: Any = numba.config
+_config.DISABLE_INTEL_SVML = 1  # also where numba was imported before this module: the bits must not depend on that
 
 
 def kernel_sources() -> list[Path]:
@@ -83,14 +83,16 @@ def _forget_stale(parent: Path) -> None:
 
 def compiled(function: F) -> F:
     """Compile a driver: cached on disk, releases the interpreter lock, never raises for a division by zero."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(cache_folder())
     try:
-        return numba.njit(cache=True, **FLAGS)(function)  # type: ignore[no-any-return]
+        made: F = numba.njit(cache=True, **FLAGS)(function)
+        return made
     finally:
-        numba.config.CACHE_DIR = before
+        _config.CACHE_DIR = before
 
 
 def inlined(function: F) -> F:
     """Compile a scalar function that is always inlined into its caller, so it costs no call and needs no cache."""
-    return numba.njit(forceinline=True, **FLAGS)(function)  # type: ignore[no-any-return]
+    made: F = numba.njit(forceinline=True, **FLAGS)(function)
+    return made

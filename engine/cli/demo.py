@@ -66,7 +66,6 @@ def demo(store: StorePath = None, json: AsJson = False) -> None:
         zero = "  (0 switches this part off)" if values.startswith("0,") else ""
         out.say(f"  {name:<15} {values}{zero}")
     out.say("Every fill pays 0.1 % fee and 0.05 % slippage; a decision at a close fills at the next open.")
-    warm_up(place)
     with out.progress("sweep", "combinations") as progress:
         summary = run_sweep(place, request(), progress)
     show_sweep(summary, out)
@@ -112,20 +111,6 @@ def request() -> Any:
     return Request(STRATEGY, grid(GRID), (SOURCE,), Costs(), verify=VERIFIED)
 
 
-def warm_up(store: Store) -> None:
-    """Compile the kernels, which a machine does once, so that the speed shown is the sweep's."""
-    from engine.research.space import Space
-    from engine.research.sweep import Sweep, sweep_bars
-    from engine.strategies import find_strategy
-    from pipelines import load_bars
-
-    asked = request()
-    strategy = find_strategy(STRATEGY)
-    ends = {name: [values[0], values[-1]] for name, values in asked.values.items()}
-    for _ in sweep_bars(load_bars(store, SOURCE), Sweep(strategy, Space.of(strategy, ends), asked.costs)):
-        pass
-
-
 def show_sweep(summary: RunSummary, out: Output) -> None:
     """Print the best combination beside buy and hold and beside the median one."""
     from engine.cli.figures import compare, params_text
@@ -148,16 +133,15 @@ def story(store: Store, summary: RunSummary, mismatches: int) -> list[str]:
     verified = summary.verified or {"checked": 0, "mismatches": 0}
     agreed, checked = verified["checked"] - verified["mismatches"], verified["checked"]
     sharpe = [figure("sharpe", metrics["sharpe"]) for metrics in told]
-    market, earned, fall = (
-        [f"{metrics[name]:.0%}" for metrics in told] for name in ("exposure", "total_return", "max_drawdown")
-    )
+    market, earned = ([f"{metrics[name]:.0%}" for metrics in told] for name in ("exposure", "total_return"))
+    fall = [f"{-metrics['max_drawdown']:.0%}" for metrics in told]
     paragraphs = (
         f"{summary.combos:,} combinations each traded the same {summary.bars:,} real sessions. "
         f"VectorBT, an engine of its own, made the same trades in {agreed} of the {checked} drawn at random. "
         f"The exported program, advanced one bar at a time, differs from the batch run in {mismatches} values.",
         f"The best Sharpe ratio is {sharpe[0]}, the median {sharpe[1]}, buy and hold's {sharpe[2]}. "
-        f"They earned {earned[0]}, {earned[1]} and {earned[2]} over the whole time, fell by at most {fall[0]}, {fall[1]} "
-        f"and {fall[2]}, and were in the market {market[0]}, {market[1]} and {market[2]} of it; "
+        f"They earned {earned[0]}, {earned[1]} and {earned[2]} over the whole time, "
+        f"fell by at most {fall[0]}, {fall[1]} and {fall[2]}, and were in the market {market[0]}, {market[1]} and {market[2]} of it; "
         "an index pays no dividends. "
         f"The best was chosen with hindsight out of {summary.combos:,}, so luck is part of it; "
         "the median is what a blind choice would have got. Neither promises anything about tomorrow.",

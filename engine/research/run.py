@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,8 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
     name = request.name or f"{strategy.name}-{plan['digest'][:8]}"
     folder = named_folder(store, name)
     refuse_other(folder, plan)
+    if request.backend == "events":
+        warm_up(series[0], sweep)
     start = time.perf_counter()
     rows = 0
 
@@ -162,6 +164,13 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
         text = json.dumps(summary.as_json(), indent=1)
         write_whole(folder / "summary.json", lambda file: file.write(text.encode()))
     return summary
+
+
+def warm_up(bars: Bars, sweep: Sweep) -> None:
+    """Run a few combinations on a few bars: compiles what the machine has not compiled before, untimed."""
+    few = {name: np.unique(values[[0, -1]]) for name, values in sweep.space.values.items()}
+    for _ in sweep_bars(bars.slice(0, 256), replace(sweep, space=Space(few)), threads=1):
+        pass
 
 
 def computed(

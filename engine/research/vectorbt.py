@@ -45,7 +45,8 @@ def require() -> None:
 
 def draw(space: Space, wanted: int, seed: int) -> list[int]:
     """Return combinations drawn at random among those that keep the constraints, in order."""
-    rng, kept, seen = random.Random(seed), [], 0
+    rng, seen = random.Random(seed), 0
+    kept: list[int] = []
     for shard in space.shards():
         for combo in shard.combo.tolist() if space.where else []:
             seen += 1
