@@ -141,8 +141,8 @@ def story(store: Store, summary: RunSummary, mismatches: int) -> list[str]:
         f"The exported program, advanced one bar at a time, differs from the batch run in {mismatches} values.",
         f"The best Sharpe ratio is {sharpe[0]}, the median {sharpe[1]}, buy and hold's {sharpe[2]}. "
         f"They earned {earned[0]}, {earned[1]} and {earned[2]} over the whole time, "
-        f"fell by at most {fall[0]}, {fall[1]} and {fall[2]}, and were in the market {market[0]}, {market[1]} and {market[2]} of it; "
-        "an index pays no dividends. "
+        f"fell by at most {fall[0]}, {fall[1]} and {fall[2]}, "
+        f"and were in the market {market[0]}, {market[1]} and {market[2]} of it; an index pays no dividends. "
         f"The best was chosen with hindsight out of {summary.combos:,}, so luck is part of it; "
         "the median is what a blind choice would have got. Neither promises anything about tomorrow.",
     )

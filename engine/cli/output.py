@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
+_MOST_ROWS = 1_000
 _PIPED_WIDTH = 400  # lines of a table that goes to a file or another program are not cut
 
 
@@ -44,7 +45,10 @@ class Output:
         print(text, file=sys.stderr, flush=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: bool = False) -> None:
-        """Print a table; numbers, with ``right`` everything but the first column, stand to the right."""
+        """Print a table; numbers, with ``right`` everything but the first column, stand to the right.
+
+        The first 1,000 rows are shown, and how many more there are.
+        """
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -53,9 +57,11 @@ class Output:
         for place, name in enumerate(columns):
             numeric = place > 0 if right else all(_is_number(row[place]) for row in rows)
             made.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
+        for row in rows[:_MOST_ROWS]:
             made.add_row(*(Text(shown(cell)) for cell in row))
         self.console().print(made)
+        if len(rows) > _MOST_ROWS:
+            self.say(f"... and {len(rows) - _MOST_ROWS:,} more rows; --json has them all")
 
     def console(self) -> Console:
         """Return the rich console of the stream that tables go to."""
