@@ -1,1 +1,27 @@
-"""Shared fixtures."""
+"""What all tests share: how hypothesis draws.  In CI the same examples each time, elsewhere new ones."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+import pytest
+from hypothesis import settings
+
+from parquet_store import Store
+from pipelines import Bars, load_bars
+from pipelines import sample as samples
+
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Bars:
+    """The daily NASDAQ Composite bars of the sample."""
+    if find_spec("arch") is None:
+        pytest.skip("the sample comes with arch, of the extra research")
+    store = Store(tmp_path_factory.mktemp("sample"))
+    samples.load(store)
+    return load_bars(store, "sample:NASDAQ:1d")
