@@ -198,7 +198,7 @@ def test_query_gives_names_that_come_twice_a_number(store: Path, document: Docum
 def test_longer_bars_are_made_of_whole_ones(store: Path, document: Document) -> None:
     done = document("data", "resample", MADE, "--to", "1w")
     assert done["source"] == "made:A/B:1w"
-    assert done["rows"] == done["stored"]["rows"] == 84  # 600 days from a Wednesday: 4 of 7 and 1 of 7 are left out
+    assert done["rows"] == done["stored"]["rows"] == 85  # a Wednesday to a Sunday, 600 days: the first 5 are no week
     assert main(["data", "resample", MADE, "--to", "1d"]) == 2
     assert main(["data", "resample", MADE, "--to", "1h"]) == 2
     assert main(["data", "resample", MADE, "--to", "10d", "--session", "Nowhere 09:00-10:00"]) == 2
