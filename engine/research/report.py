@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from engine.graph import bind, columns
 from engine.graph.drive import Columns
+from engine.research.report_grid import Distribution, distribution, influence
 from engine.research.report_sections import charts_of, sections_of
 from engine.research.table import Run, metric
 from engine.simulate import METRICS, Simulation, decisions_of, simulate, simulate_program
@@ -66,6 +68,16 @@ class Evidence:
     def swept(self) -> list[str]:
         """The parameters with more than one value."""
         return [name for name, values in self.values.items() if len(values) > 1]
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """The swept parameters, the one that moves the metric's mean most first."""
+        return [name for name, _ in influence(self.run, self.by, self.bars.source)]
+
+    @cached_property
+    def spread(self) -> Distribution:
+        """The metric over all combinations on the winner's series."""
+        return distribution(self.run, self.by, self.bars.source)
 
     def params(self, row: dict[str, Any]) -> dict[str, float]:
         """Return the parameters of a row of the table."""

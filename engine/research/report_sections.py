@@ -33,17 +33,16 @@ def charts_of(evidence: Evidence) -> dict[str, Figure]:
         "trades": trades_figure(evidence.winner),
         "detail": detail_figure(evidence.winner, evidence.found, drawn_lines(evidence.found)),
     }
-    names = tuple(name for name, _ in grid.influence(run, by, source)[:2])
+    names = tuple(evidence.ranked[:2])
     if names:
         surface = grid.surface(run, by, source, names, evidence.params(evidence.row))
-        spread = grid.distribution(run, by, source)
         marked = {
             "Winner": evidence.winner.metrics[by],
             "Median": evidence.median.metrics[by],
             "Buy and hold": evidence.hold.metrics[by],
         }
         out["surface"] = surface_figure(surface, by, axis_form(by))
-        out["distribution"] = distribution_figure(spread, by, axis_form(by), marked)
+        out["distribution"] = distribution_figure(evidence.spread, by, axis_form(by), marked)
     return out
 
 
@@ -150,7 +149,7 @@ def head_tiles(evidence: Evidence) -> str:
 
 def grid_section(evidence: Evidence, place: str) -> str:
     """Return the metric over the parameters that matter most."""
-    ranked = [name for name, _ in grid.influence(evidence.run, evidence.by, evidence.bars.source)]
+    ranked = evidence.ranked
     shown = ranked[:2]
     text = f"Median {evidence.by} over all other parameters; the ring marks the winner."
     if len(ranked) > 2:
@@ -160,7 +159,7 @@ def grid_section(evidence: Evidence, place: str) -> str:
 
 def spread_section(evidence: Evidence, place: str) -> str:
     """Return how the metric is distributed over all combinations."""
-    found = grid.distribution(evidence.run, evidence.by, evidence.bars.source)
+    found = evidence.spread
     text = f"{found.known:,} combinations"
     if found.unknown:
         text += f"; {found.unknown:,} more have no {evidence.by} (they never traded, or never varied)"
