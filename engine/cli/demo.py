@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 import time
 from typing import TYPE_CHECKING, Any
@@ -113,11 +114,10 @@ def request() -> Any:
 
 def show_sweep(summary: RunSummary, out: Output) -> None:
     """Print the best combination beside buy and hold and beside the median one."""
-    from engine.cli.figures import compare, params_text
+    from engine.cli.figures import compare, params_text, rate
 
-    speed = summary.combo_bars_per_second / 1e6
     out.say(
-        f"{summary.combos:,} combinations in {summary.seconds:.1f} s: {speed:,.0f} million combination-bars a second"
+        f"{summary.combos:,} combinations in {summary.seconds:.1f} s: {rate(summary.combo_bars_per_second)} combination-bars a second"
     )
     show_verified(summary, out)
     subjects = {"best": summary.best["metrics"], "median": summary.median["metrics"]}
@@ -150,7 +150,7 @@ def story(store: Store, summary: RunSummary, mismatches: int) -> list[str]:
     return [
         *lines,
         f"Everything is in {store.root}; to go on:",
-        f"  lockstep results {summary.run} --store {store.root} --top 10 --where 'trades > 30'",
+        f"  lockstep results {summary.run} --store {shlex.quote(str(store.root))} --top 10 --where 'trades > 30'",
         f"  lockstep strategies {STRATEGY}",
     ]
 

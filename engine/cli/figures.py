@@ -68,3 +68,11 @@ def rank(out: Output, rows: Sequence[Mapping[str, Any]], params: Sequence[str], 
     """Print rows of a result table: the source, the parameters, the metrics people ask for first."""
     columns = ["source", *params, *dict.fromkeys([by, *_RANKED])]
     out.table(columns, [[figure(name, row.get(name)) for name in columns] for row in rows], right=True)
+
+
+def rate(value: float) -> str:
+    """Return a number a second in words: ``151 million``."""
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if value >= size:
+            return f"{value / size:,.3g} {word}"
+    return f"{value:,.0f}"

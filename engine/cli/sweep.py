@@ -191,12 +191,11 @@ def sizing_of(text: str) -> Sizing:
 
 def show_summary(summary: RunSummary, out: Output) -> None:
     """Print what a sweep found."""
-    from engine.cli.figures import compare, params_text
+    from engine.cli.figures import compare, params_text, rate
 
-    speed = summary.combo_bars_per_second / 1e6
     out.say(
         f"run {summary.run}: {summary.combos:,} combinations, {summary.bars:,} bars, "
-        f"{summary.seconds:.2f} s, {speed:,.0f} million combination-bars a second"
+        f"{summary.seconds:.2f} s, {rate(summary.combo_bars_per_second)} combination-bars a second"
     )
     best = summary.best
     source = best["source"]

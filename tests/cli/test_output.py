@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.cli.figures import compare, figure, params_text
+from engine.cli.figures import compare, figure, params_text, rate
 from engine.cli.options import grid, number_pairs, pairs
 from engine.cli.output import Output, plain, shown
 from engine.cli.sweep import costs_of, sizing_of
@@ -121,6 +121,7 @@ def test_figures_are_percent_where_they_are_fractions() -> None:
     assert figure("trades", 1234.0) == "1,234"
     assert figure("max_drawdown", math.nan) == "-"
     assert figure("rsi_length", 14.0) == "14"
+    assert [rate(x) for x in (4_800, 1.514e8, 8.2e9)] == ["4,800", "151 million", "8.2 billion"]
     assert params_text({"a": 14.0, "b": 0.5}) == "a=14,b=0.5"
 
 
