@@ -137,7 +137,9 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
     def write(file: Any) -> None:
         nonlocal rows
         schema = table_schema(strategy, plan)
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        # statistics leave NaN out, and readers that trust them take NaN for a number
+        exact = [field.name for field in schema if not pa.types.is_floating(field.type)]
+        with pq.ParquetWriter(file, schema, compression="zstd", write_statistics=exact) as writer:
             for bars in series:
                 for shard, found in computed(bars, sweep, request, counted):
                     writer.write_batch(batch(bars.source, space, shard, found, schema, strategy))

@@ -48,7 +48,7 @@ def table_schema(strategy: type[Strategy], plan: Mapping[str, Any]) -> pa.Schema
     for name in METRICS:
         kind = pa.int64() if name in WHOLE else pa.bool_() if name == "open_trade" else pa.float64()
         fields.append(pa.field(name, kind))
-    text = json.dumps(plan, sort_keys=True, allow_nan=False)
+    text = json.dumps(plan, allow_nan=False)  # in the order of the parameters, which numbers the combinations
     return pa.schema(fields, metadata={PLAN_KEY: text.encode()})
 
 
@@ -119,7 +119,7 @@ class Run:
 
         schema = pq.read_schema(self.table)
         shown = ", ".join(
-            f'case when isnan("{f.name}") then null else "{f.name}" end as "{f.name}"'
+            f'case when isfinite("{f.name}") then "{f.name}" end as "{f.name}"'
             if pa.types.is_floating(f.type)
             else f'"{f.name}"'
             for f in schema
