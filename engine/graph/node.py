@@ -41,11 +41,13 @@ NEGATED: dict[str, tuple[str, bool]] = {
 class Node:
     """One immutable node; equal and hashed by digest."""
 
-    __slots__ = ("digest",)
+    __slots__ = ("digest", "opposite")
     digest: str
+    opposite: Node | None  # its negation, once that has been asked for
 
     def __init__(self, *parts: object) -> None:
         text = repr((type(self).__name__, *(p.digest if isinstance(p, Node) else p for p in parts)))
+        self.opposite = None
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def __eq__(self, other: object) -> bool:
@@ -133,26 +135,33 @@ def ordered(root: Node, below: Callable[[Node], Sequence[Node]] = inputs_of) -> 
 
 def negate(node: Node) -> Node:
     """Push a negation down to the comparisons, so that what is unknown stays false."""
-    done: dict[Node, Node] = {}
-    for part in ordered(node, _negated_within):
-        done[part] = _negated(part, done)
-    return done[node]
+    for part in ordered(node, _not_yet_negated):
+        if part.opposite is None:
+            part.opposite = _negated(part)
+            part.opposite.opposite = part
+    assert node.opposite is not None
+    return node.opposite
 
 
-def _negated_within(node: Node) -> Sequence[Node]:
+def _not_yet_negated(node: Node) -> Sequence[Node]:
     inner = isinstance(node, Out) and node.call.step in ("both", "either", "shift_condition")
-    return inputs_of(node) if inner or isinstance(node, Choice) else ()
+    return inputs_of(node) if node.opposite is None and (inner or isinstance(node, Choice)) else ()
 
 
-def _negated(node: Node, done: dict[Node, Node]) -> Node:
+def _opposite(node: Node) -> Node:
+    assert node.opposite is not None
+    return node.opposite
+
+
+def _negated(node: Node) -> Node:
     if isinstance(node, Level):
         return Level(Fixed(0.0 if node.scalar.evaluate({}) else 1.0))
     if isinstance(node, Choice):
-        return Choice(node.scalar, done[node.then], done[node.otherwise])
+        return Choice(node.scalar, _opposite(node.then), _opposite(node.otherwise))
     if isinstance(node, Out) and node.call.step == "shift_condition":
-        return out("shift_condition", (done[node.call.inputs[0]],), node.call.params)
+        return out("shift_condition", (_opposite(node.call.inputs[0]),), node.call.params)
     if isinstance(node, Out) and node.call.step in NEGATED:
         step, swapped = NEGATED[node.call.step]
-        left, right = (done[x] if step in ("both", "either") else x for x in node.call.inputs)
+        left, right = (_opposite(x) if step in ("both", "either") else x for x in node.call.inputs)
         return out(step, (right, left) if swapped else (left, right))
     raise Usage("~ of something that is no comparison; compare a number first, as in ~(x > 0)")
