@@ -1,28 +1,41 @@
-"""The command ``lockstep``: its subcommands, and what happens when one of them fails."""
+"""The command ``lockstep``: its subcommands, and what happens when one of them fails.
+
+Its help must answer at once, so what only a failure needs is imported when it happens.
+"""
 
 from __future__ import annotations
 
 import difflib
 import errno
 import itertools
-import json
 import os
 import re
 import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from engine.cli import chosen, data, demo, strategies, sweep
 from parquet_store.errors import LockstepError
 
+_ORDER = ("demo", "data", "strategies", "sweep", "results", "report", "export", "replay")
+
+
+class _Ordered(TyperGroup):
+    """Lists its commands in the order one uses them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands, groups where they belong."""
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+
 app = typer.Typer(
     name="lockstep",
+    cls=_Ordered,
     help=(
         "A research and signal engine for traders: what was swept is what runs, bit for bit.\n\n"
         "\b\nExample:\n  lockstep demo\n  lockstep data sample\n"
@@ -107,6 +120,8 @@ def _interrupted() -> int:
 def _failed(message: str, status: int, given: Sequence[str]) -> int:
     print(message if message.startswith("Usage:") else f"error: {message}", file=sys.stderr, flush=True)
     if "--json" in given:
+        import json
+
         print(json.dumps({"error": message, "exit_status": status}, indent=2), flush=True)
     return status
 
@@ -139,6 +154,9 @@ def _usage_message(error: Any) -> str:
 
 def _write_traceback(given: Sequence[str]) -> Path:
     """Write the traceback of the exception at hand to the store, or where temporary files go; return the file."""
+    import tempfile
+    import traceback
+
     words = ["lockstep", *given]
     store = next((b for a, b in itertools.pairwise(words) if a == "--store"), None)
     root = Path(store or os.environ.get("LOCKSTEP_STORE") or ".lockstep").expanduser().absolute()
