@@ -1,0 +1,93 @@
+"""``lockstep demo``: the same way with a smaller grid; and the grid it really takes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.cli import demo, main
+from engine.manifest import load_manifest
+from engine.research.space import Space
+from engine.strategies import find_strategy
+
+pytestmark = [
+    pytest.mark.xdist_group("vectorbt"),
+    pytest.mark.skipif(find_spec("arch") is None, reason="the sample comes with arch, of the extra research"),
+]
+SMALL = (
+    "rsi_length=3,8",
+    "oversold=30,40",
+    "overbought=55,80",
+    "stop_atr=0,2",
+    "var_limit=0,0.05",
+    "kelly_fraction=0,1",
+)
+
+
+def test_the_grid_has_a_hundred_thousand_legal_combinations_and_every_switch() -> None:
+    asked = demo.request()
+    space = Space.of(find_strategy(asked.strategy), asked.values)
+    assert space.size >= 100_000
+    assert asked.verify == 25
+    for name in ("stop_atr", "var_limit", "kelly_fraction"):
+        assert 0.0 in asked.values[name]
+        assert len(asked.values[name]) > 1
+
+
+@pytest.fixture
+def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shrink the grid to 64 combinations, of which 2 are verified."""
+    if find_spec("vectorbt") is None:
+        pytest.skip("the check needs vectorbt, of the extra research")
+    monkeypatch.setattr(demo, "GRID", SMALL)
+    monkeypatch.setattr(demo, "VERIFIED", 2)
+
+
+@pytest.mark.usefixtures("smaller")
+def test_the_demo_goes_all_the_way_and_says_where_everything_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--store", str(tmp_path / "a b")]) == 0
+    said = capsys.readouterr().out
+    assert "verified with VectorBT: 2 combinations checked, 0 mismatches" in said
+    assert re.search(r"5,031 bars, \d+ trades, 0 mismatches", said)
+    assert "buy and hold" in said
+    assert "median" in said
+    for word in ("manifest", "report"):
+        (path,) = re.findall(rf"^{word} +(/.*)$", said, re.MULTILINE)
+        assert Path(path).is_file()
+        assert Path(path).is_relative_to(tmp_path / "a b")
+    (run,) = (tmp_path / "a b" / "runs").iterdir()
+    assert f"lockstep results {run.name} --store '{tmp_path}/a b'" in said
+
+
+@pytest.mark.usefixtures("smaller")
+def test_the_demo_can_be_repeated_and_gives_one_document(
+    tmp_path: Path, document: Callable[..., dict[str, Any]]
+) -> None:
+    first = document("demo")
+    assert first["sweep"]["combos"] == 64
+    assert first["replay"]["mismatches"] == 0
+    assert load_manifest(Path(first["files"]["manifest"])).digest == first["export"]["digest"]
+    assert math.isfinite(first["sweep"]["benchmark"][demo.SOURCE]["sharpe"])
+    again = document("demo")
+    assert again["export"] == first["export"]
+    assert again["sweep"]["best"] == first["sweep"]["best"]
+
+
+@pytest.mark.usefixtures("smaller")
+def test_the_demo_fails_if_a_check_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from engine.execution import PaperBroker
+
+    right = PaperBroker.open
+    monkeypatch.setattr(PaperBroker, "open", lambda self, price, *rest: right(self, price * 1.001, *rest))
+    assert main(["demo"]) == 1
+    assert ", 0 mismatches\n\n4." not in capsys.readouterr().out
