@@ -135,12 +135,13 @@ def ordered(root: Node, below: Callable[[Node], Sequence[Node]] = inputs_of) -> 
 
 def negate(node: Node) -> Node:
     """Push a negation down to the comparisons, so that what is unknown stays false."""
+    done: dict[Node, Node] = {}  # equal nodes may be different objects
     for part in ordered(node, _not_yet_negated):
         if part.opposite is None:
-            part.opposite = _negated(part)
+            part.opposite = _negated(part, done)
             part.opposite.opposite = part
-    assert node.opposite is not None
-    return node.opposite
+        done[part] = part.opposite
+    return done[node]
 
 
 def _not_yet_negated(node: Node) -> Sequence[Node]:
@@ -148,20 +149,15 @@ def _not_yet_negated(node: Node) -> Sequence[Node]:
     return inputs_of(node) if node.opposite is None and (inner or isinstance(node, Choice)) else ()
 
 
-def _opposite(node: Node) -> Node:
-    assert node.opposite is not None
-    return node.opposite
-
-
-def _negated(node: Node) -> Node:
+def _negated(node: Node, done: dict[Node, Node]) -> Node:
     if isinstance(node, Level):
         return Level(Fixed(0.0 if node.scalar.evaluate({}) else 1.0))
     if isinstance(node, Choice):
-        return Choice(node.scalar, _opposite(node.then), _opposite(node.otherwise))
+        return Choice(node.scalar, done[node.then], done[node.otherwise])
     if isinstance(node, Out) and node.call.step == "shift_condition":
-        return out("shift_condition", (_opposite(node.call.inputs[0]),), node.call.params)
+        return out("shift_condition", (done[node.call.inputs[0]],), node.call.params)
     if isinstance(node, Out) and node.call.step in NEGATED:
         step, swapped = NEGATED[node.call.step]
-        left, right = (_opposite(x) if step in ("both", "either") else x for x in node.call.inputs)
+        left, right = (done[x] if step in ("both", "either") else x for x in node.call.inputs)
         return out(step, (right, left) if swapped else (left, right))
     raise Usage("~ of something that is no comparison; compare a number first, as in ~(x > 0)")
