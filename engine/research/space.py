@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,13 @@ from parquet_store.errors import Usage, unknown
 __all__ = ["Shard", "Space", "parse_values"]
 
 MANY = 10**9
+LONGEST = 10**6
 BLOCK = 1 << 18
+KEPT = "is it kept"  # no parameter's name
+# what may stand before a bracket in a constraint: functions of one combination alone, and words of the language
+ROWWISE = ("abs", "ceil", "coalesce", "exp", "floor", "greatest", "if", "least", "ln", "log10", "log2", "mod", "nullif")
+ROWWISE += ("pow", "power", "round", "sign", "sqrt")
+WORDS = ("and", "between", "case", "else", "in", "not", "or", "then", "when")
 
 
 def parse_values(text: str) -> list[float]:
@@ -29,7 +36,7 @@ def parse_values(text: str) -> list[float]:
     Raises
     ------
     Usage
-        Not a number, a range without values, more than 10^9 of them.
+        Not a number, a range without values, more than 10^6 values in all.
     """
     out: list[float] = []
     for part in text.split(","):
@@ -46,9 +53,11 @@ def parse_values(text: str) -> list[float]:
         start, stop, stride = numbers
         if stride <= 0 or stop < start:
             raise Usage(f'range "{part}": has no values; expected start <= stop and step > 0')
-        count = math.floor((stop - start) / stride + 1e-9) + 1
-        if count > MANY:
-            raise Usage(f'range "{part}": {count:,} values; expected at most 10^9')
+        reach = (stop - start) / stride  # infinite where it is beyond all numbers
+        if len(out) + reach >= LONGEST:
+            count = f"{math.floor(reach + 1e-9) + 1:,}" if reach < 1e15 else f"{reach:.0e}"
+            raise Usage(f'range "{part}": {count} values; expected at most {LONGEST:,} for one parameter')
+        count = math.floor(reach + 1e-9) + 1
         out += [round(start + i * stride, 12) for i in range(count)]
     return out
 
@@ -143,6 +152,7 @@ class Space:
             for name in roots:
                 if name not in self.values:
                     raise unknown(f"parameter in constraint {text!r}", name, self.values)
+            _refuse_aggregates(text)
             found = one if found is None else found & one
         return found
 
@@ -165,11 +175,14 @@ class Space:
         if self.condition is None:
             return None
         frame = pl.DataFrame({name: self.values[name][shard.digits[name]] for name in self.values})
+        text = " and ".join(self.where)
         try:
-            mask = frame.select(self.condition.alias("kept").cast(pl.Boolean)).to_series()
+            mask = frame.with_columns(self.condition.alias(KEPT))[KEPT]
         except Exception as error:  # polars raises several kinds
-            raise Usage(f"constraint {' and '.join(self.where)!r} is not true or false: {error}") from error
-        return mask.to_numpy().astype(np.bool_)
+            raise Usage(f"constraint {text!r} is not true or false: {error}") from error
+        if mask.dtype not in (pl.Boolean, pl.Null):
+            raise Usage(f"constraint {text!r} is not true or false: expected a comparison such as 'fast < slow'")
+        return mask.cast(pl.Boolean).fill_null(False).to_numpy().astype(np.bool_)
 
     def row(self, combo: int) -> dict[str, float]:
         """Return the parameters of one combination."""
@@ -182,3 +195,10 @@ class Space:
     def as_json(self) -> dict[str, object]:
         """Return plain data."""
         return {"values": {k: [tidy(x) for x in v.tolist()] for k, v in self.values.items()}, "where": list(self.where)}
+
+
+def _refuse_aggregates(text: str) -> None:
+    # a maximum over combinations would depend on how they are cut into blocks
+    for name in re.findall(r"([A-Za-z_]\w*)\s*\(", text):
+        if name.lower() not in (*ROWWISE, *WORDS):
+            raise unknown(f"function in constraint {text!r}", name, ROWWISE)
