@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from engine.cli.options import AsJson, StorePath, open_store, pairs
 from engine.cli.output import Output
-from parquet_store.errors import Failed, LockstepError, Usage
-
-if TYPE_CHECKING:
-    from parquet_store import Appended, Series, Store
+from engine.cli.stored import absent, checked_series, empty_store, show_appended, show_details, show_series
+from parquet_store.errors import Failed, Usage
 
 app = typer.Typer(
     help="Bring bars into the store, look at them, check them.", no_args_is_help=True, rich_markup_mode=None
 )
-
-_SHOWN = 20  # findings, gaps and notes a person is shown of one series; JSON has them all
 
 
 @app.command()
@@ -32,7 +28,7 @@ def sample(store: StorePath = None, json: AsJson = False) -> None:
     from pipelines import sample as samples
 
     place = open_store(store)
-    _list(place, samples.load(place), Output(json))
+    show_series(place, samples.load(place), Output(json))
 
 
 @app.command("import")
@@ -74,7 +70,7 @@ def import_bars(
     for note in imported.notes:
         out.note(note)
     done = place.append(series, imported.frame, quarantine=quarantine, provenance=file.name)
-    _appended(place, series, done, {"layout": imported.layout, "notes": [*imported.notes, *done.notes]}, out)
+    show_appended(place, series, done, {"layout": imported.layout, "notes": [*imported.notes, *done.notes]}, out)
 
 
 @app.command("list")
@@ -86,7 +82,7 @@ def list_series(store: StorePath = None, json: AsJson = False) -> None:
       lockstep data list
     """
     place = open_store(store)
-    _list(place, place.series(), Output(json))
+    show_series(place, place.series(), Output(json))
 
 
 @app.command()
@@ -111,20 +107,20 @@ def check(
 
     out, place = Output(json), open_store(store)
     chosen = [Series.parse(text) for text in sources] if sources else place.series()
-    checked = [_check(place, series) for series in chosen]
+    checked = [checked_series(place, series) for series in chosen]
     wrong = sum(len(entry["findings"]) for entry in checked)
     if json:
         out.document({"series": checked})
     elif not checked:
-        out.say(_empty(place))
+        out.say(empty_store(place))
     else:
         rows = [
-            [e["source"], e["rows"], e["first"], e["last"], len(e["gaps"]), _absent(e["gaps"]), len(e["findings"])]
+            [e["source"], e["rows"], e["first"], e["last"], len(e["gaps"]), absent(e["gaps"]), len(e["findings"])]
             for e in checked
         ]
         out.table(["source", "bars", "first", "last", "gaps", "bars absent", "findings"], rows)
         for entry in checked:
-            _details(entry, out)
+            show_details(entry, out)
         out.say("nothing is wrong" if not wrong else f"{wrong:,} findings")
     if wrong:
         raise typer.Exit(1)
@@ -186,96 +182,4 @@ def resample(
             f"{span.last:%Y-%m-%d %H:%M}: nothing was stored; import more, or choose a shorter timeframe"
         )
     done = place.append(series, rows, provenance=f"{base} resampled" + (f" in {session}" if session else ""))
-    _appended(place, series, done, {"notes": list(done.notes)}, out)
-
-
-def _appended(store: Store, series: Series, done: Appended, more: dict[str, Any], out: Output) -> None:
-    for note in done.notes:
-        out.note(note)
-    stored = store.series()
-    span = store.span(series).to_dict() if series in stored else {"first": None, "last": None, "rows": 0}
-    if out.json:
-        counts = {
-            "rows": done.rows,
-            "replaced": done.replaced,
-            "unchanged": done.unchanged,
-            "months": done.months,
-            "quarantined": done.quarantined,
-            "quarantine": done.quarantine,
-        }
-        out.document({"source": str(series), **counts, **more, "stored": span})
-        return
-    new = done.rows - done.replaced - done.unchanged
-    out.say(f"{series}: {new:,} bars new, {done.replaced:,} replaced, {done.unchanged:,} stored before just so")
-    if done.quarantined:
-        out.say(f"{done.quarantined:,} bad rows set aside with the reason in {done.quarantine}")
-    out.say(f"stored are {span['rows']:,} bars" + (f" from {span['first']} to {span['last']}" if span["rows"] else ""))
-
-
-def _list(store: Store, series: list[Series], out: Output) -> None:
-    entries = []
-    for one in series:
-        meta = store.meta(one)
-        entries.append({"source": str(one), **_span(store, one), **meta.to_dict()})
-    if out.json:
-        out.document({"store": store.root, "series": entries})
-    elif not entries:
-        out.say(_empty(store))
-    else:
-        columns = ["source", "rows", "first", "last", "calendar", "bars_per_year"]
-        named = ["source", "bars", "first", "last", "calendar", "bars a year"]
-        out.table(named, [[entry[name] for name in columns] for entry in entries])
-
-
-def _span(store: Store, series: Series) -> dict[str, Any]:
-    span = store.span(series)
-    return {"rows": span.rows, "first": span.first, "last": span.last}
-
-
-def _check(store: Store, series: Series) -> dict[str, Any]:
-    from parquet_store import audit
-
-    if series not in store.series():
-        store.span(series)  # raises with the nearest name
-    entry: dict[str, Any] = {
-        "source": str(series),
-        "rows": None,
-        "first": None,
-        "last": None,
-        "gaps": [],
-        "findings": [],
-    }
-    try:
-        entry |= _span(store, series)
-        entry["gaps"] = [gap.to_dict() for gap in store.gaps(series)]
-        found = audit(store.read(series), series.bar)
-        entry["findings"] = [finding.to_dict() for finding in found if finding.kind != "gap"]
-    except LockstepError as error:  # a damaged file: named here, and the other series are still checked
-        damage = {"kind": "unreadable", "row": None, "time": None, "message": str(error), "value": ""}
-        entry["findings"] = [damage]
-    return entry
-
-
-def _details(entry: dict[str, Any], out: Output) -> None:
-    gaps = sorted(entry["gaps"], key=lambda gap: -gap["missing"])
-    lines = [f"  absent: {gap['missing']:,} bars after {gap['after']}, before {gap['before']}" for gap in gaps[:_SHOWN]]
-    if len(gaps) > _SHOWN:
-        lines.append(f"  ... and {len(gaps) - _SHOWN:,} shorter gaps; --json has them all")
-    found = entry["findings"]
-    lines += [f"  {one['kind']}: {_at(one)}{one['message']} {one['value']}".rstrip() for one in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        lines.append(f"  ... and {len(found) - _SHOWN:,} more findings; --json has them all")
-    if lines:
-        out.say("\n".join([entry["source"], *lines]))
-
-
-def _at(finding: dict[str, Any]) -> str:
-    return "" if finding["row"] is None else f"row {finding['row']:,} ({finding['time']}): "
-
-
-def _absent(gaps: list[dict[str, Any]]) -> int:
-    return sum(gap["missing"] for gap in gaps)
-
-
-def _empty(store: Store) -> str:
-    return f"no bars in {store.root}: try lockstep data sample, or lockstep data import FILE"
+    show_appended(place, series, done, {"notes": list(done.notes)}, out)

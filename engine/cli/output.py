@@ -79,14 +79,17 @@ class Output:
         from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
         from rich.text import Text
 
+        class Done(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return Text("" if task.total is None else f"{task.completed:,.0f} of {task.total:,.0f}")
+
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:
                 return Text("" if not task.speed else f"{task.speed:,.0f} {unit}/s", style="progress.data.speed")
 
-        done = TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
-        columns = (TextColumn("{task.description}"), BarColumn(), done, Rate(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), Done(), Rate(), TimeRemainingColumn())
         with Progress(*columns, console=_console(sys.stderr), transient=True) as bars:
-            task = bars.add_task(title, total=1)
+            task = bars.add_task(title, total=None)
             yield lambda finished, total: bars.update(task, completed=finished, total=max(total, 1))
 
 

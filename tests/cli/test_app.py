@@ -141,7 +141,7 @@ def test_what_the_machine_refuses_is_one_line_and_status_1(
 def test_an_internal_error_leaves_its_traceback_in_the_store(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("engine.cli.data._list", broken(ZeroDivisionError("a defect")))
+    monkeypatch.setattr("engine.cli.data.show_series", broken(ZeroDivisionError("a defect")))
     assert main(["data", "list"]) == 1
     said = capsys.readouterr().err
     (log,) = (store / "logs").iterdir()

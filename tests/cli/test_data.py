@@ -14,6 +14,7 @@ from engine.cli import main
 from parquet_store import Store
 from parquet_store.layout import series_folder
 from tests.cli.conftest import MADE
+from tests.data import DATA, needs_data
 from tests.parquet_store.made import made_bars, with_value
 
 Document = Callable[..., dict[str, Any]]
@@ -232,3 +233,24 @@ def test_people_get_tables(store: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert max(map(len, found.splitlines())) < 200
     assert main(["data", "list", "--store", "empty"]) == 0
     assert "lockstep data sample" in capsys.readouterr().out
+
+
+@needs_data
+def test_real_bars_are_imported_with_the_gaps_the_venue_had(
+    document: Document, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(DATA / "binance_BTC-USDT_1h.parquet")
+    done = document("data", "import", file, "--venue", "binance", "--symbol", "BTC/USDT", "--timeframe", "1h")
+    assert (done["rows"], done["months"]) == (52_462, 72)
+    (checked,) = document("data", "check")["series"]
+    missing = [gap["missing"] for gap in checked["gaps"]]
+    assert (len(missing), sum(missing), max(missing)) == (27, 122, 33)
+    assert checked["findings"] == []
+    asked = document(
+        "data", "query", "select max(high) high, min(low) low from bars where ts >= timestamp '2020-01-01'"
+    )
+    assert asked["rows"] == [{"high": 69_000.0, "low": 3_782.13}]
+    assert main(["data", "check"]) == 0
+    said = capsys.readouterr().out
+    assert "absent: 33 after 2018-02-08 00:00, before 2018-02-09 10:00" in said
+    assert "... and 17 shorter gaps" in said
