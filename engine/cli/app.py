@@ -105,7 +105,9 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         return _failed(_system_message(error), 1, given)
-    except Exception as error:  # noqa: BLE001  (the last resort: the traceback goes to a file)
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001  (the last resort, panics of Polars too: the traceback goes to a file)
         if hasattr(error, "format_message"):
             return _failed(_usage_message(error), int(getattr(error, "exit_code", 2)), given)
         place = _write_traceback(given)

@@ -138,14 +138,19 @@ def test_what_the_machine_refuses_is_one_line_and_status_1(
     assert found.err.count("\n") == 1
 
 
+class Panic(BaseException):
+    """What compiled libraries raise; no Exception."""
+
+
+@pytest.mark.parametrize("kind", [ZeroDivisionError, Panic])
 def test_an_internal_error_leaves_its_traceback_in_the_store(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: type[BaseException], store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("engine.cli.data.show_series", broken(ZeroDivisionError("a defect")))
+    monkeypatch.setattr("engine.cli.data.show_series", broken(kind("a defect")))
     assert main(["data", "list"]) == 1
     said = capsys.readouterr().err
     (log,) = (store / "logs").iterdir()
-    assert said == f"error: internal error: ZeroDivisionError: a defect; the traceback is in {log}\n"
+    assert said == f"error: internal error: {kind.__name__}: a defect; the traceback is in {log}\n"
     assert "Traceback (most recent call last)" in log.read_text()
 
 
