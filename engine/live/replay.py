@@ -22,7 +22,7 @@ from pipelines import Bars
 
 __all__ = ["ReplayReport", "replay", "replay_program"]
 
-SHOWN = 10
+SHOWN = 5  # differences of each kind told in words
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ReplayReport:
     bars, trades, mismatches : int
         Bars advanced, closed trades, and values (of nodes, equity, trades) that differ by at least one bit.
     details : tuple of str
-        The first differences in words.
+        The first differences of each kind in words.
     """
 
     bars: int
@@ -89,8 +89,8 @@ def replay_program(
         trade_differences("trade", simulated.trades, broker.trades),
         trade_differences("open trade", simulated.open_trade, still),
     )
-    details = [line for _, lines in found for line in lines]
-    return ReplayReport(n, broker.trades.size, sum(count for count, _ in found), tuple(details[:SHOWN]))
+    details = [line for _, lines in found for line in lines[:SHOWN]]
+    return ReplayReport(n, broker.trades.size, sum(count for count, _ in found), tuple(details))
 
 
 def same(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from engine.strategies.ibs_band import IbsBand
 from engine.strategies.mean_reversion import MeanReversion
 from parquet_store.errors import Failed, LockstepError, Usage, unknown
 
-__all__ = ["STRATEGIES", "find_strategy", "load_module"]
+__all__ = ["STRATEGIES", "BuyAndHold", "IbsBand", "MeanReversion", "find_strategy", "load_module"]
 
 STRATEGIES: dict[str, type[Strategy]] = {made.name: made for made in (BuyAndHold, IbsBand, MeanReversion)}
 
