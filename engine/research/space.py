@@ -21,10 +21,13 @@ __all__ = ["Shard", "Space", "parse_values"]
 MANY = 10**9
 LONGEST = 10**6
 BLOCK = 1 << 18
+COUNTED = 10**8
 KEPT = "is it kept"  # no parameter's name
 # what may stand before a bracket in a constraint: functions of one combination alone, and words of the language
-ROWWISE = ("abs", "ceil", "coalesce", "exp", "floor", "greatest", "if", "least", "ln", "log10", "log2", "mod", "nullif")
-ROWWISE += ("pow", "power", "round", "sign", "sqrt")
+ROWWISE = (
+    *("abs", "ceil", "coalesce", "exp", "floor", "greatest", "if", "least", "ln", "log10", "log2"),
+    *("mod", "nullif", "pow", "power", "round", "sign", "sqrt"),
+)
 WORDS = ("and", "between", "case", "else", "in", "not", "or", "then", "when")
 
 
@@ -55,8 +58,8 @@ def parse_values(text: str) -> list[float]:
             raise Usage(f'range "{part}": has no values; expected start <= stop and step > 0')
         reach = (stop - start) / stride  # infinite where it is beyond all numbers
         if len(out) + reach >= LONGEST:
-            count = f"{math.floor(reach + 1e-9) + 1:,}" if reach < 1e15 else f"{reach:.0e}"
-            raise Usage(f'range "{part}": {count} values; expected at most {LONGEST:,} for one parameter')
+            many = f"{math.floor(reach + 1e-9) + 1:,}" if reach < 1e15 else f"{reach:.0e}"
+            raise Usage(f'range "{part}": {many} values; expected at most {LONGEST:,} for one parameter')
         count = math.floor(reach + 1e-9) + 1
         out += [round(start + i * stride, 12) for i in range(count)]
     return out
@@ -183,6 +186,12 @@ class Space:
         if mask.dtype not in (pl.Boolean, pl.Null):
             raise Usage(f"constraint {text!r} is not true or false: expected a comparison such as 'fast < slow'")
         return mask.cast(pl.Boolean).fill_null(False).to_numpy().astype(np.bool_)
+
+    def count(self) -> int:
+        """Return how many combinations keep the constraints; before constraints where that would take long."""
+        if not self.where or self.size > COUNTED:
+            return self.size
+        return sum(len(shard) for shard in self.shards())
 
     def row(self, combo: int) -> dict[str, float]:
         """Return the parameters of one combination."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph import bind, columns
-from engine.graph.program import Program
+from engine.graph.program import Sizing
 from engine.research.space import Shard, Space
 from engine.research.sweep import Sweep, trades_of
 from engine.research.vectorbt_orders import Outcome, Unsayable, orders
@@ -59,12 +59,20 @@ def draw(space: Space, wanted: int, seed: int) -> list[int]:
     return sorted(kept)
 
 
-def quantities_of(simulation: Simulation, program: Program, costs: Costs) -> NDArray[np.float64] | None:
+def quantities_of(
+    simulation: Simulation, decisions: Decisions, sizing: Sizing, costs: Costs
+) -> NDArray[np.float64] | None:
     """Return the quantity VectorBT is given for an entry decided at each close, None where it computes it itself.
 
     Where the simulation considered no entry a tiny marker stands, so that an entry it missed is seen.
+
+    Raises
+    ------
+    Unsayable
+        A shadow of size 0 turned into a position at a close where both sides enter: flat, VectorBT does nothing there.
     """
-    sizing = program.sizing
+    if sizing.kind == "kelly":
+        _refuse_turned_shadow(simulation, decisions)
     free = costs.quantity_step == 0.0 and costs.min_notional == 0.0
     if costs.size_at == "fill" and sizing.kind == "all_in" and sizing.number("fraction") == 1.0 and free:
         return None
@@ -76,6 +84,19 @@ def quantities_of(simulation: Simulation, program: Program, costs: Costs) -> NDA
         for trade in (*simulation.trades, *simulation.open_trade):
             ordered[trade["entry_bar"] - 1] = trade["quantity"]
     return np.where(np.isnan(ordered), MARKER * costs.initial_cash / bars.close, ordered)
+
+
+def _refuse_turned_shadow(simulation: Simulation, d: Decisions) -> None:
+    both = d.long_entry & ~d.long_exit & d.short_entry & ~d.short_exit
+    before = -1
+    for trade in (*simulation.trades, *simulation.open_trade):
+        decided = int(trade["entry_bar"]) - 1
+        if both[decided] and before != decided + 1:
+            raise Unsayable(
+                f"at the close of bar {decided} both sides enter and a shadow of Kelly's turns into a position: "
+                "VectorBT, which has no shadows, cannot say that; the plain simulation checks it"
+            )
+        before = int(trade["exit_bar"])
 
 
 def trade_mismatches(simulation: Simulation, outcome: Outcome) -> list[str]:
@@ -129,7 +150,9 @@ def verify(series: list[Bars], sweep: Sweep, wanted: int, seed: int, told: Costs
             lines.append("the sweep's trades differ from the plain simulation's")
         try:
             costs = told or sweep.costs
-            (outcome,) = orders(bars, [decisions], costs, [quantities_of(plain, program, sweep.costs)])
+            (outcome,) = orders(
+                bars, [decisions], costs, [quantities_of(plain, decisions, program.sizing, sweep.costs)]
+            )
             lines += trade_mismatches(plain, outcome)
             found["checked"] += 1
         except Unsayable as error:
@@ -163,8 +186,8 @@ def sweep_bars(
             part = range(start, min(start + width, len(shard)))
             programs = [bind(strategy, sweep.space.row(int(shard.combo[i])), sweep.sizing) for i in part]
             decided = [decisions_of(columns(program, bars)) for program in programs]
-            sizes = [sized(bars, d, costs, p) for d, p in zip(decided, programs, strict=True)]
             try:
+                sizes = [sized(bars, d, costs, p.sizing) for d, p in zip(decided, programs, strict=True)]
                 outcomes = orders(bars, decided, costs, sizes)
             except Unsayable as error:
                 raise Usage(f"{error}; use --backend events") from error
@@ -175,9 +198,9 @@ def sweep_bars(
         yield shard, metrics(tally, len(bars), years_of(bars), bars.bars_per_year, costs.initial_cash)
 
 
-def sized(bars: Bars, decisions: Decisions, costs: Costs, program: Program) -> NDArray[np.float64] | None:
+def sized(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> NDArray[np.float64] | None:
     """Return the quantities VectorBT is given for one combination."""
-    return quantities_of(simulate(bars, decisions, costs, program.sizing), program, costs)
+    return quantities_of(simulate(bars, decisions, costs, sizing), decisions, sizing, costs)
 
 
 def tally_of(outcome: Outcome, costs: Costs, tally: NDArray[np.float64]) -> None:

@@ -226,6 +226,7 @@ def orders(
         upon_dir_conflict="opposite",
         upon_opposite_entry="reverse",
         accumulate=False,
+        lock_cash=True,
         size=entries("size", math.nan),
         fees=per_column([one.fee for one in each]),
         slippage=per_column([one.slippage for one in each]),
