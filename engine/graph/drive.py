@@ -96,6 +96,7 @@ class Advance:
         self.bar = np.empty(len(FIELDS))
         self.values = np.full(self.machine.outputs, np.nan)
         self._flag = np.zeros(1, np.uint8)
+        self._flag_at = np.uint64(self._flag.ctypes.data)
         self.machine.point(
             [self.bar[k:] for k in range(len(FIELDS))], [self.values[k:] for k in range(self.values.size)], 0
         )
@@ -112,7 +113,7 @@ class Advance:
             raise Failed(f"bar {number} follows bar {self.last}: expected a later one; a closed bar never comes twice")
         self.bar[:] = open, high, low, close, volume
         self._flag[0] = self.last is not None and number // ANCHOR_BARS != self.last // ANCHOR_BARS
-        self.machine.run(self._flag, 0, 1)
+        self.machine.run_at(self._flag_at, 0, 1)
         self.last = number
 
     def preview(

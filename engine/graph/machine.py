@@ -27,11 +27,11 @@ CANARY = 3.0e-157
 TILE = 4096
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def call_step(typing, function, start, stop, inputs, outputs, params, state, ring, anchors):  # type: ignore[no-untyped-def]
+@intrinsic
+def call_step(typing, function, start, stop, inputs, outputs, params, state, ring, anchors):
     """Call a compiled step by address."""
 
-    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, args):
         word, opaque = ir.IntType(64), ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [opaque] + [word] * 8)
         builder.call(builder.inttoptr(args[0], kind.as_pointer()), [ir.Constant(opaque, None), *args[1:]])
@@ -41,7 +41,7 @@ def call_step(typing, function, start, stop, inputs, outputs, params, state, rin
 
 
 @compiled
-def run_nodes(table, anchors, start, stop, tile):  # type: ignore[no-untyped-def]
+def run_nodes(table, anchors, start, stop, tile):
     """Run every node over bars ``start`` to ``stop``, in tiles that stay in cache."""
     at = start
     while at < stop:
@@ -108,7 +108,11 @@ class Machine:
 
     def run(self, flags: NDArray[np.uint8], start: int, stop: int) -> None:
         """Run all nodes over bars ``start`` to ``stop`` of the arrays pointed at."""
-        run_nodes(self.table, np.uint64(flags.ctypes.data), start, stop, TILE)
+        self.run_at(np.uint64(flags.ctypes.data), start, stop)
+
+    def run_at(self, flags: np.uint64, start: int, stop: int) -> None:
+        """Do what `run` does, the flags given by address: asking an array for it costs more than the run of a bar."""
+        run_nodes(self.table, flags, start, stop, TILE)
 
     def check_canaries(self) -> None:
         """Halt if a step wrote outside its own state and ring."""

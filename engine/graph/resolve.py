@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from engine.graph.strategy import Signals, Size
 from engine.kernels.step import find_step
 from parquet_store.errors import Usage
 
-__all__ = ["ROLES", "Shape", "resolve", "steps_of", "switches"]
+__all__ = ["ROLES", "Shape", "resolve", "signals_digest", "steps_of", "switches"]
 
 ROLES = ("entry", "exit", "short_entry", "short_exit", "stop", "target")
 TRUE, FALSE = Level(Fixed(1.0)), Level(Fixed(0.0))
@@ -56,6 +57,21 @@ def steps_of(signals: Signals) -> dict[str, str]:
     """Return the digest of every step the signals can use, by name."""
     names = {item.call.step for item in parts(signals) if isinstance(item, Out)}
     return {name: find_step(name).digest for name in sorted(names)}
+
+
+def signals_digest(signals: Signals) -> str:
+    """Return the SHA-256 of everything the signals say, steps by name."""
+
+    def said(item: Any) -> Any:
+        if isinstance(item, Option):
+            return "when", item.scalar.key, said(item.then), said(item.otherwise)
+        if isinstance(item, Size):
+            return "size", item.kind, [(name, value.key) for name, value in item.numbers]
+        node = condition_node(item) or number_node(item)
+        return repr(item) if node is None else node.digest
+
+    told = [(role, said(getattr(signals, role))) for role in (*ROLES, "trailing", "max_hold", "size")]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def resolve(signals: Signals, is_on: Callable[[Scalar], bool]) -> Shape:
