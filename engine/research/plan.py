@@ -19,6 +19,7 @@ from engine.graph.scalar import Scalar
 from engine.kernels.step import find_step
 from engine.research import bitmap
 from engine.research.space import Shard, Space
+from parquet_store.errors import Usage
 
 __all__ = ["Work", "plan"]
 
@@ -118,7 +119,9 @@ class _Planner:
             parts = [(self.shard.digits[n], self.space.values[n].size) for n in names]
             ids, _, first = compress(parts, self.size)
             known = {n: self.space.values[n][self.shard.digits[n][first]] for n in names}
-            values = np.broadcast_to(np.asarray(item.evaluate(known), np.float64), first.shape)
+            with np.errstate(all="ignore"):  # what is not finite is refused where it is used
+                found = np.asarray(item.evaluate(known), np.float64)
+            values = np.broadcast_to(found, first.shape)
             kept, place = np.unique(values, return_inverse=True)
             self.scalars[item.key] = place[ids], kept
         return self.scalars[item.key]
@@ -206,7 +209,8 @@ def plan(space: Space, shard: Shard, shape: Shape) -> Work:
     Raises
     ------
     Usage
-        A length or ``max_hold`` does not come out whole for some combination.
+        For some combination a length or ``max_hold`` does not come out whole, or a number of the size rule is not
+        above 0.
     """
     planner = _Planner(space, shard)
     streams = np.empty((len(shard), 4), np.int64)
@@ -224,8 +228,10 @@ def plan(space: Space, shard: Shard, shape: Shape) -> Work:
     ids, values = planner.scalar(shape.max_hold)
     rules[:, 1] = np.array([whole_bars(v) for v in values.tolist()])[ids]
     sizings = np.zeros((len(shard), 2))
-    for k, (_, item) in enumerate(shape.size.numbers):
+    for k, (name, item) in enumerate(shape.size.numbers):
         ids, values = planner.scalar(item)
+        for value in values[~(np.isfinite(values) & (values > 0.0))].tolist():
+            raise Usage(f"sizing {shape.size.kind}: {name} is {value:g}, expected a number above 0")
         sizings[:, k] = values[ids]
     return Work(
         Program(tuple(planner.nodes), ()),
