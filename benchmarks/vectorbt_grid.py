@@ -70,7 +70,9 @@ def chunk(bars: Any, found: Any, combos: list[tuple[float, ...]], engine: str) -
     return np.column_stack([np.asarray(column, float) for column in out])
 
 
-def run(bars: Any, grid: dict[str, list[float]], combos: list[tuple[float, ...]], engine: str, size: int) -> tuple[float, Any]:
+def run(
+    bars: Any, grid: dict[str, list[float]], combos: list[tuple[float, ...]], engine: str, size: int
+) -> tuple[float, Any]:
     """Return (seconds, metrics) of the combinations in chunks of ``size`` columns."""
     start = time.perf_counter()
     found = indicators(bars["close"], grid)
@@ -101,7 +103,8 @@ def main() -> None:
     np.savez(target, metrics=metrics)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rate = len(combos) * bars["close"].size / seconds
-    print(json.dumps({"engine": engine, "chunk": int(size), "seconds": seconds, "rate": rate, "tried": tried, "peak_mb": peak}))
+    found = {"engine": engine, "chunk": int(size), "seconds": seconds, "rate": rate, "tried": tried, "peak_mb": peak}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from packaging.requirements import Requirement
 
 ALLOWED = re.compile(
-    r"\b(MIT|BSD|0BSD|Apache|ISC|PSF|Python Software Foundation|NCSA|MPL|Mozilla Public License|Zlib|Unlicense|CC0|Boost|BSL-1\.0|CNRI)",
+    r"\b(MIT|BSD|0BSD|Apache|ISC|PSF|Python Software Foundation|NCSA|MPL|Mozilla Public License"
+    r"|Zlib|CC0)",
     re.IGNORECASE,
 )
 FORBIDDEN = re.compile(r"\b(AGPL|LGPL|GPL|GNU|SSPL|Commons Clause|Affero)", re.IGNORECASE)

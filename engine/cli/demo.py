@@ -114,13 +114,14 @@ def request() -> Any:
 
 def show_sweep(summary: RunSummary, out: Output) -> None:
     """Print the best combination beside buy and hold and beside the median one."""
-    from engine.cli.figures import compare, params_text, rate
+    from engine.cli.figures import annualised, compare, params_text, rate
 
     speed = rate(summary.combo_bars_per_second)
     out.say(f"{summary.combos:,} combinations in {summary.seconds:.1f} s: {speed} combination-bars a second")
     show_verified(summary, out)
     subjects = {"best": summary.best["metrics"], "median": summary.median["metrics"]}
     compare(out, subjects | {"buy and hold": summary.benchmark[SOURCE]})
+    annualised(out, summary.sources)
     out.say(f"best:   {params_text(summary.best['params'])}\nmedian: {params_text(summary.median['params'])}")
 
 

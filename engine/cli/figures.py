@@ -64,6 +64,17 @@ def compare(out: Output, subjects: Mapping[str, Mapping[str, Any]]) -> None:
     out.table(["", *subjects], rows, right=True)
 
 
+def annualised(out: Output, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Print what Sharpe and volatility are multiplied by, from each series' own calendar."""
+    for item in sources:
+        year, calendar = item["bars_per_year"], item["calendar"]
+        kept = "traded all week" if calendar == "24/7" else "traded in sessions"
+        out.say(
+            f"{item['source']}: {kept}, {year:,.6g} bars a year; sharpe, sortino and volatility are over all bars x "
+            f"sqrt({year:,.6g}), sharpe_invested over bars with a position; risk-free 0"
+        )
+
+
 def rank(out: Output, rows: Sequence[Mapping[str, Any]], params: Sequence[str], by: str) -> None:
     """Print rows of a result table: the source, the parameters, the metrics people ask for first."""
     columns = ["source", *params, *dict.fromkeys([by, *_RANKED])]

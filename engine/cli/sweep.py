@@ -156,10 +156,11 @@ def results(
     if json:
         out.document({"run": found.name, "by": by, "rows": best})
         return
-    from engine.cli.figures import rank
+    from engine.cli.figures import annualised, rank
 
     if best:
         rank(out, best, _swept(found), by)
+        annualised(out, found.plan["sources"])
     else:
         out.say(f"no row of run {found.name} fits" + (f" --where {where!r}" if where else ""))
 
@@ -191,7 +192,7 @@ def sizing_of(text: str) -> Sizing:
 
 def show_summary(summary: RunSummary, out: Output) -> None:
     """Print what a sweep found."""
-    from engine.cli.figures import compare, params_text, rate
+    from engine.cli.figures import annualised, compare, params_text, rate
 
     out.say(
         f"run {summary.run}: {summary.combos:,} combinations, {summary.bars:,} bars, "
@@ -204,6 +205,7 @@ def show_summary(summary: RunSummary, out: Output) -> None:
     else:
         subjects = {"best": best["metrics"], "median": summary.median["metrics"]}
         compare(out, subjects | {"buy and hold": summary.benchmark[source]})
+        annualised(out, [item for item in summary.sources if item["source"] == source])
         out.say(f"best by Sharpe, on {source}: {params_text(best['params'])}")
     show_verified(summary, out)
     out.say(f"the table is in {summary.folder}; next: lockstep results {summary.run}")

@@ -103,7 +103,7 @@ def run_combination(
     int
         Closed trades.
     """
-    open, high, low, close = prices
+    open, _high, _low, close = prices
     long_entry, long_exit, short_entry, short_exit = signals
     n = close.size
     has_stop, has_target = stop_distance.size > 0, target_distance.size > 0

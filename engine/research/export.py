@@ -63,8 +63,8 @@ def export(
     simulation = simulate_program(program, bars, run.costs)
     if simulation.metrics["trades"] != row["trades"]:
         raise Failed(
-            f"run {run.name}: the table says {row['trades']} trades, the plain simulation {simulation.metrics['trades']:g}; "
-            "the run was made by other code: sweep again"
+            f"run {run.name}: the table says {row['trades']} trades, the plain simulation "
+            f"{simulation.metrics['trades']:g}; the run was made by other code: sweep again"
         )
     summary = run.folder / "summary.json"
     verified = json.loads(summary.read_text())["verified"] if summary.exists() else None
@@ -80,6 +80,6 @@ def export(
     }
     path = to or run.folder / "manifest.json"
     digest = write_manifest(
-        path, program, run.costs, bars, strategy=run.plan["strategy"], params=chosen, evidence=evidence
+        path, program, run.costs, bars, strategy=Path(run.plan["strategy"]).name, params=chosen, evidence=evidence
     )
     return Exported(path, digest, chosen, simulation.metrics)

@@ -23,7 +23,7 @@ BITS = 15
 @inlined
 def trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, row):
     """Fill ``row`` with what a long trade entered at bar ``entry`` and left after the close of ``last`` does to 1."""
-    open, high, low, close = prices
+    open, _high, _low, close = prices
     n = close.size
     price = fill_price(open[entry], 1.0, costs.slippage)
     reference = price if costs.at_fill != 0.0 else fill_price(close[entry - 1], 1.0, costs.slippage)
@@ -68,7 +68,7 @@ def trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, row
 
 @inlined
 def recovery(close, entry, row, equity, peak, at_peak, longest):
-    """Return (at_peak, longest) after a trade that begins under water and climbs above the old peak: walk its closes."""
+    """Return (at_peak, longest) after a trade that begins under water and climbs above the old peak."""
     end = np.int64(row[EXIT])
     closed = row[CLOSED] != 0.0
     for u in range(entry, end + 1):

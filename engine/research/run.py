@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from engine.graph import bind
 from engine.graph.program import Sizing
-from engine.graph.resolve import steps_of
+from engine.graph.resolve import signals_digest, steps_of
 from engine.graph.scalar import tidy
 from engine.manifest import without_nan
 from engine.research.space import Shard, Space
@@ -75,7 +75,7 @@ class Request:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a sweep found; ``combos`` counts rows: combinations times series."""
+    """What a sweep found; ``combos`` counts rows, ``sources`` says how each series is annualised."""
 
     run: str
     combos: int
@@ -86,6 +86,7 @@ class RunSummary:
     best: dict[str, Any]
     median: dict[str, Any]
     benchmark: dict[str, dict[str, float]]
+    sources: list[dict[str, Any]]
     folder: Path
 
     def as_json(self) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
                     writer.write_batch(batch(bars.source, space, shard, found, schema, strategy))
                     rows += len(shard)
 
-    total, done = space.size * len(series), 0
+    total, done = space.count() * len(series), 0
 
     def counted(more: int) -> None:
         nonlocal done
@@ -191,7 +192,8 @@ def plan_of(request: Request, sweep: Sweep, series: list[Bars]) -> dict[str, Any
     costs = sweep.costs
     plan: dict[str, Any] = {
         "version": 1,
-        "strategy": request.strategy,
+        "strategy": strategy_address(request.strategy),
+        "graph": signals_digest(sweep.strategy().drawn),
         "space": sweep.space.as_json(),
         "sources": [
             {
@@ -213,6 +215,12 @@ def plan_of(request: Request, sweep: Sweep, series: list[Bars]) -> dict[str, Any
     text = json.dumps(plan, sort_keys=True, separators=(",", ":"), allow_nan=False)
     plan["digest"] = hashlib.sha256(text.encode()).hexdigest()
     return plan
+
+
+def strategy_address(name: str) -> str:
+    """Return a strategy's name, a user's file by its whole path, so that it is found from any folder."""
+    path, colon, attribute = name.rpartition(":")
+    return f"{Path(path).resolve()}:{attribute}" if colon else name
 
 
 def named_folder(store: Store, name: str) -> Path:
@@ -271,5 +279,15 @@ def summarise(
     found = run.top(1)
     best = found[0] if found else {}
     return RunSummary(
-        run.name, rows, bars, seconds, work / seconds, verified, shown(best), shown(run.median()), benchmark, run.folder
+        run=run.name,
+        combos=rows,
+        bars=bars,
+        seconds=seconds,
+        combo_bars_per_second=work / seconds,
+        verified=verified,
+        best=shown(best),
+        median=shown(run.median()),
+        benchmark=benchmark,
+        sources=run.plan["sources"],
+        folder=run.folder,
     )

@@ -6,6 +6,7 @@ memory is bounded by the budget, whatever the number of combinations.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -109,8 +110,7 @@ def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, work
     for stage in work.stages:
         cuts = np.linspace(at, at + stage, min(workers, stage) + 1).astype(int).tolist()
         jobs = [
-            pool.submit(fill_bitmaps, tasks, work.levels, values, bitmaps, a, b)
-            for a, b in zip(cuts, cuts[1:], strict=False)
+            pool.submit(fill_bitmaps, tasks, work.levels, values, bitmaps, a, b) for a, b in itertools.pairwise(cuts)
         ]
         for job in jobs:
             job.result()

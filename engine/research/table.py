@@ -19,6 +19,7 @@ from engine.research.space import Space
 from engine.simulate import METRICS, Costs
 from parquet_store import Store, unknown
 from parquet_store.errors import Failed, Usage
+from parquet_store.query import run as read_only
 
 __all__ = ["PLAN_KEY", "Run", "runs", "table_schema"]
 
@@ -113,7 +114,7 @@ class Run:
         Raises
         ------
         Usage
-            The query cannot be run; the nearest column is DuckDB's own suggestion.
+            The query cannot be run or does more than read; the message lists the columns.
         """
         import duckdb
 
@@ -128,12 +129,10 @@ class Run:
         try:
             path = str(self.table).replace("'", "''")
             connection.execute(f"create view results as select {shown} from read_parquet('{path}')")
-            found = connection.execute(text)
-            return [item[0] for item in found.description or []], found.fetchall()
-        except duckdb.Error as error:
-            raise Usage(
-                f"query over results: {str(error).splitlines()[0]}; columns: {', '.join(schema.names)}"
-            ) from error
+            found = read_only(connection, text)
+            return list(found.columns), found.fetchall()
+        except Usage as error:
+            raise Usage(f"{str(error).splitlines()[0]}; columns of results: {', '.join(schema.names)}") from error
         finally:
             connection.close()
 

@@ -21,7 +21,8 @@ from engine.research.sweep import Sweep, trades_of
 from engine.research.vectorbt_orders import Outcome, Unsayable, orders
 from engine.simulate import Costs, Decisions, Simulation, decisions_of, simulate
 from engine.simulate.account import TRADE
-from engine.simulate.run import count, years_of
+from engine.simulate.course import count
+from engine.simulate.run import years_of
 from engine.simulate.tally import TALLY, metrics
 from parquet_store.errors import Usage
 from pipelines import Bars

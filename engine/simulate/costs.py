@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ __all__ = ["CostNumbers", "Costs", "SizingNumbers", "sizing_numbers"]
 SIZING_CODES = {"all_in": 0, "fixed_fraction": 1, "fixed_ratio": 2, "atr_risk": 3, "kelly": 4}
 
 
+# Compiled code reads these by place: this file belongs to the digest that engine.jit names its cache by.
 class CostNumbers(NamedTuple):
     """``Costs`` as compiled code reads them."""
 
@@ -81,7 +81,7 @@ class Costs:
                 if not isinstance(value, bool):
                     raise Usage(f"costs: {item.name} is {value!r}, expected true or false")
             elif isinstance(default, float):
-                if isinstance(value, bool) or not isinstance(value, numbers.Real):
+                if isinstance(value, bool) or not isinstance(value, int | float):
                     raise Usage(f"costs: {item.name} is {value!r}, expected a number")
                 low, high = bounds.get(item.name, (0.0, math.inf))
                 if not math.isfinite(value) or not low <= value <= high:
@@ -91,9 +91,8 @@ class Costs:
 
     def numbers(self) -> CostNumbers:
         """Return the form compiled code reads."""
-        return CostNumbers(
-            *(float(getattr(self, name)) for name in CostNumbers._fields[:-1]), at_fill=float(self.size_at == "fill")
-        )
+        values = [float(getattr(self, name)) for name in CostNumbers._fields[:-1]]
+        return CostNumbers._make([*values, float(self.size_at == "fill")])
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -107,7 +106,8 @@ class Costs:
         for name in data:
             if name not in names:
                 raise unknown("cost", name, names)
-        return cls(**{k: float(v) if isinstance(v, int) and not isinstance(v, bool) else v for k, v in data.items()})
+        values: dict[str, Any] = {k: float(v) if type(v) is int else v for k, v in data.items()}
+        return cls(**values)
 
 
 def sizing_numbers(sizing: Sizing) -> SizingNumbers:

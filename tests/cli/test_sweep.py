@@ -191,7 +191,7 @@ def test_a_sweep_that_cannot_be_meant_is_wrong_usage_and_leaves_nothing(
         ("results frst", 'did you mean "first"'),
         ("results first --by sharp", 'did you mean "sharpe"'),
         ("results first --where nothing>3", "nothing"),
-        ("results first --sql selec", "query over results"),
+        ("results first --sql selec", "columns of results"),
         ("results --where trades>3", "give the run"),
         ("results first --sql x --where y", "exclude each other"),
         ("export first --by shape", 'did you mean "sharpe"'),

@@ -1,0 +1,85 @@
+"""The README's code runs as it stands and prints what it says; its figures are those of benchmarks/results."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data import ROOT
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+pytestmark = pytest.mark.xdist_group("vectorbt")
+
+
+def run(words: list[str], folder: Path) -> str:
+    env = {**os.environ, "LOCKSTEP_STORE": str(folder / "my-store")}
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def commands(first: str) -> list[list[str]]:
+    """Return the commands of the block that begins with ``first``."""
+    text = next(body for _, body in BLOCKS if body.startswith(first))
+    return [shlex.split(line) for line in text.strip().splitlines()]
+
+
+def lockstep(words: list[str], folder: Path) -> str:
+    assert words[0] == "lockstep"
+    return run([sys.executable, "-c", "from engine.cli import main; main()", *words[1:]], folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("arch")
+    made = tmp_path_factory.mktemp("readme")
+    programs = [body for kind, body in BLOCKS if kind == "python"]
+    (made / "first.py").write_text(programs[0])
+    (made / "midpoint.py").write_text(programs[1])
+    rng = np.random.default_rng(4)
+    close = 20_000 * np.exp(np.cumsum(rng.normal(0, 0.006, 3000)))
+    open = np.concatenate([close[:1], close[:-1]])
+    rows = ["ts,open,high,low,close,volume"]
+    for k in range(3000):
+        high, low = max(open[k], close[k]) * 1.001, min(open[k], close[k]) * 0.999
+        rows.append(f"{1_600_000_000 - 1_600_000_000 % 3600 + 3600 * k},{open[k]},{high},{low},{close[k]},1.5")
+    (made / "btc.csv").write_text("\n".join(rows) + "\n")
+    return made
+
+
+def test_the_first_program_prints_what_stands_below_it(folder: Path) -> None:
+    said = BLOCKS[1][1]
+    assert run([sys.executable, "first.py"], folder) == said
+
+
+def test_an_own_indicator_is_swept_exported_and_replayed(folder: Path) -> None:
+    run([sys.executable, "first.py"], folder)
+    said = [lockstep(words, folder) for words in commands("lockstep sweep midpoint.py")]
+    assert "0 mismatches" in said[-1]
+
+
+def test_the_way_from_data_to_a_replayed_manifest(folder: Path) -> None:
+    pytest.importorskip("vectorbt")
+    said = [lockstep(words, folder) for words in commands("lockstep data import")]
+    assert "0 mismatches" in said[-1]
+
+
+def test_quoted_figures_are_those_of_the_results() -> None:
+    result = json.loads((ROOT / "benchmarks" / "results" / "bench_sweep.json").read_text())
+    best = max(result["one_thread"]["rate"], result["two_threads"]["rate"])
+    for figure in (
+        f"{result['ratio']:,.0f} times",
+        f"{best / 1e9:.2f} G",
+        f"{result['vectorbt']['rate'] / 1e6:.2f} M",
+        f"{result['two_threads']['peak_mb']:.0f} MB",
+    ):
+        assert figure in README, f"README does not say {figure}"
