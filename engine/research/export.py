@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,15 @@ from pathlib import Path
 from engine.graph import bind
 from engine.manifest import write_manifest
 from engine.research.table import Run
-from engine.simulate import simulate_program
+from engine.simulate import METRICS, simulate_program
 from engine.strategies import STRATEGIES, find_strategy
 from parquet_store import Store
 from parquet_store.errors import Failed
 from pipelines import Bars, load_bars
 
 __all__ = ["Exported", "export", "load_swept"]
+
+NEAR = 1e-6  # a table made by VectorBT is that near; one made by the sweep's own kernel is nearer
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,15 @@ def export(
     program = bind(strategy(), chosen, run.sizing)
     bars = load_swept(store, run, row["source"])
     simulation = simulate_program(program, bars, run.costs)
-    if simulation.metrics["trades"] != row["trades"]:
-        raise Failed(
-            f"run {run.name}: the table says {row['trades']} trades, the plain simulation "
-            f"{simulation.metrics['trades']:g}; the run was made by other code: sweep again"
-        )
+    for name in METRICS:
+        told, found = row[name], simulation.metrics[name]
+        if not math.isclose(math.nan if told is None else told, found, rel_tol=NEAR, abs_tol=NEAR) and (
+            told is not None or not math.isnan(found)
+        ):
+            raise Failed(
+                f"run {run.name}: the table says {name} {told}, the plain simulation {found:g}; "
+                "the run was made by other code: sweep again"
+            )
     summary = run.folder / "summary.json"
     verified = json.loads(summary.read_text())["verified"] if summary.exists() else None
     hold = simulate_program(bind(STRATEGIES["buy_and_hold"]()), bars, run.costs)

@@ -127,7 +127,7 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
 
         vectorbt.require()
     plan = plan_of(request, sweep, series)
-    name = request.name or f"{strategy.name}-{plan['digest'][:8]}"
+    name = f"{strategy.name}-{plan['digest'][:8]}" if request.name is None else request.name
     folder = named_folder(store, name)
     refuse_other(folder, plan)
     if request.backend == "events":
@@ -155,6 +155,7 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
             progress(done, total)
 
     with sole_writer(folder), telling_disk_errors(folder):
+        refuse_other(folder, plan)  # again: another process may have been first
         write_whole(folder / "results.parquet", write)
     seconds = time.perf_counter() - start
     verified = None
@@ -225,9 +226,9 @@ def strategy_address(name: str) -> str:
 
 def named_folder(store: Store, name: str) -> Path:
     """Return the folder of a run, its name checked."""
-    legal = name and all(c.isalnum() or c in "._-" for c in name) and not name.startswith(".")
+    legal = 0 < len(name) <= 100 and all(c.isalnum() or c in "._-" for c in name) and not name.startswith(".")
     if not legal:
-        raise Usage(f'run name "{name}": expected letters, digits, "-", "_" and "."')
+        raise Usage(f'run name "{name}": expected 1 to 100 letters, digits, "-", "_" and "."')
     return runs_folder(store) / name
 
 
