@@ -6,12 +6,13 @@ out over the shard.  Number nodes become the nodes of one merged program, condit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.graph.expression import Field, Level, Node, Out
+from engine.graph.node import Field, Level, Node, Out, ordered
 from engine.graph.program import Program, ProgramNode, Ref, constant
 from engine.graph.program import max_hold as whole_bars
 from engine.graph.resolve import ROLES, Shape
@@ -158,6 +159,23 @@ class _Planner:
             self.numbers[node] = found
         return self.numbers[node]
 
+    def number_at(self, root: Node) -> tuple[Ids, list[Ref]]:
+        """Do as ``number``, inputs first, so that no chain is too long."""
+        for node in ordered(root):
+            self.number(node)
+        return self.number(root)
+
+    def condition_at(self, root: Node) -> tuple[Ids, Ids]:
+        """Do as ``condition``, inputs first, so that no chain is too long."""
+        for node in ordered(root, _logic_below):
+            if isinstance(node, Out) and node.call.step in COMPARISONS:
+                for side in node.call.inputs:
+                    self.number_at(side)
+            elif not _logic_below(node):
+                self.number_at(node)
+            self.condition(node)
+        return self.condition(root)
+
     def column(self, ref: Ref) -> int:
         """Return the place of a column that comparisons or distances read."""
         return self.columns.setdefault(ref, len(self.columns))
@@ -203,6 +221,10 @@ class _Planner:
         return rows
 
 
+def _logic_below(node: Node) -> Sequence[Node]:
+    return node.call.inputs if isinstance(node, Out) and node.call.step in LOGIC else ()
+
+
 def plan(space: Space, shard: Shard, shape: Shape) -> Work:
     """Return the distinct work of a shard whose combinations all have this shape.
 
@@ -215,12 +237,12 @@ def plan(space: Space, shard: Shard, shape: Shape) -> Work:
     planner = _Planner(space, shard)
     streams = np.empty((len(shard), 4), np.int64)
     for k, role in enumerate(SIGNALS):
-        ids, rows = planner.condition(shape.nodes[role])
+        ids, rows = planner.condition_at(shape.nodes[role])
         streams[:, k] = rows[ids]
     distances = np.full((len(shard), 2), -1, np.int64)
     for k, role in enumerate(ROLES[4:]):
         if role in shape.nodes:
-            ids, refs = planner.number(shape.nodes[role])
+            ids, refs = planner.number_at(shape.nodes[role])
             distances[:, k] = np.array([planner.column(ref) for ref in refs])[ids]
     ids, values = planner.scalar(shape.trailing)
     rules = np.zeros((len(shard), 2), np.int64)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from engine.graph import bind
 from engine.graph.program import Sizing
-from engine.graph.resolve import signals_digest, steps_of
+from engine.graph.resolve import signals_digest, steps_of, switches
 from engine.graph.scalar import tidy
 from engine.manifest import without_nan
 from engine.research.space import Shard, Space
@@ -25,7 +25,7 @@ from engine.research.table import Run, runs, runs_folder, table_schema
 from engine.simulate import METRICS, Costs, simulate_program
 from engine.strategies import STRATEGIES, find_strategy
 from parquet_store import Store, unknown
-from parquet_store.errors import Usage
+from parquet_store.errors import Failed, Usage
 from parquet_store.write import sole_writer, telling_disk_errors, write_whole
 from pipelines import Bars, load_bars
 
@@ -158,7 +158,7 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
         refuse_other(folder, plan)  # again: another process may have been first
         write_whole(folder / "results.parquet", write)
     seconds = time.perf_counter() - start
-    verified = None
+    verified = verified_before(folder)
     if request.verify > 0:
         from engine.research import vectorbt
 
@@ -170,9 +170,20 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
     return summary
 
 
+def verified_before(folder: Path) -> dict[str, Any] | None:
+    """Return what an earlier verification of this very plan found."""
+    try:
+        found: dict[str, Any] | None = json.loads((folder / "summary.json").read_text())["verified"]
+        return found
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def warm_up(bars: Bars, sweep: Sweep) -> None:
     """Run a few combinations on a few bars: compiles what the machine has not compiled before, untimed."""
-    few = {name: np.unique(values[[0, -1]]) for name, values in sweep.space.values.items()}
+    drawn = sweep.strategy().drawn
+    switched = {name for scalar in switches(drawn).values() for name in scalar.names()}
+    few = {n: np.unique(v[[0, -1]]) if n in switched else v[:1] for n, v in sweep.space.values.items()}
     for _ in sweep_bars(bars.slice(0, 256), replace(sweep, space=Space(few)), threads=1):
         pass
 
@@ -234,12 +245,14 @@ def named_folder(store: Store, name: str) -> Path:
 
 def refuse_other(folder: Path, plan: dict[str, Any]) -> None:
     """Refuse to put another sweep in the place of a finished one."""
-    if (folder / "results.parquet").exists():
+    if not (folder / "results.parquet").exists():
+        return
+    try:
         before = Run(folder).plan.get("digest")
-        if before != plan["digest"]:
-            raise Usage(
-                f"run {folder.name} exists with another plan (data, grid, costs or kernels): give another --name"
-            )
+    except Failed:  # a damaged table is worth nothing: replace it
+        return
+    if before != plan["digest"]:
+        raise Usage(f"run {folder.name} exists with another plan (data, grid, costs or kernels): give another --name")
 
 
 def batch(source: str, space: Space, shard: Shard, found: Any, schema: pa.Schema, strategy: Any) -> pa.RecordBatch:

@@ -141,8 +141,13 @@ def run_shard(bars: Bars, ready: Prepared, costs: Costs, pool: ThreadPoolExecuto
                 fractions = work.sizings[:, 0]
                 run_remembered(*shared, configs, fractions, kind, numbers, keys, rows, start, stop, tally)
 
-    for job in [pool.submit(lane) for _ in range(min(workers, -(-m // CHUNK)))]:
-        job.result()
+    jobs = [pool.submit(lane) for _ in range(min(workers, -(-m // CHUNK)))]
+    try:
+        for job in jobs:
+            job.result()
+    finally:
+        for _ in starts:  # after an error or Ctrl-C the other lanes find nothing left
+            pass
     return tally
 
 

@@ -74,7 +74,7 @@ def metrics(
     """
     t = dict(zip(TALLY, np.asarray(tally, np.float64).T, strict=True))
     scale = math.sqrt(bars_per_year)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         growth = t["equity"] / initial_cash
         cagr = np.where(growth > 0.0, np.maximum(growth, 0.0) ** (1.0 / years) - 1.0, -1.0)
         deviation, invested_deviation = _deviation(t, float(bars)), _deviation(t, t["invested"])
