@@ -51,8 +51,12 @@ class Step:
         Whether the function takes them.
     sees_unknown : bool
         False: the driver answers NaN for a NaN input and leaves the state alone.  True: the step sees the NaN.
-    digest : str
-        SHA-256 of the step's syntax tree, of the functions it calls, of its ring size, and of the compiler flags.
+    compiled : callable
+        The function for the drivers, inlined into them.
+    told : callable
+        Returns the digest; reading sources takes milliseconds, and most commands use few steps.
+    original : callable
+        The function as it was written.
     """
 
     name: str
@@ -66,9 +70,19 @@ class Step:
     has_ring: bool
     has_anchor: bool
     sees_unknown: bool
-    digest: str
-    source: str = field(repr=False)
     compiled: Any = field(repr=False)
+    told: Callable[[], str] = field(repr=False)
+    original: Callable[..., Any] = field(repr=False)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the step's syntax tree, of the functions it calls, of its ring size, of the compiler flags."""
+        return self.told()
+
+    @functools.cached_property
+    def source(self) -> str:
+        """The text of the function."""
+        return source_of(self.original)
 
     def check(self, values: Sequence[float]) -> tuple[float, ...]:
         """Return the parameters as floats, or say which one is out of range.
@@ -178,7 +192,7 @@ def _make(
     own = (function.__module__ or "").startswith("engine.")
     label = name or function.__name__.removesuffix("_step" if own else "")
     declared = (outputs, state, inputs, tuple((k.name, k.annotation in (int, "int")) for k in keyword), sees_unknown)
-    return Step(
+    made = Step(
         name=label if own else f"{function.__module__}:{label}",
         function=flat,
         inputs=inputs,
@@ -190,10 +204,13 @@ def _make(
         has_ring=has_ring,
         has_anchor=has_anchor,
         sees_unknown=sees_unknown,
-        digest=meaning(function, ring, declared),
-        source=source_of(function),
         compiled=inlined(flat),
+        told=lambda: meaning(function, ring, declared),
+        original=function,
     )
+    if not own:  # a user's file may change or vanish while the program runs: read it now, and say now what is wrong
+        _ = made.digest, made.source
+    return made
 
 
 def _all_positional(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from engine.graph import bind
 from engine.graph.program import Sizing
@@ -255,19 +257,26 @@ def refuse_other(folder: Path, plan: dict[str, Any]) -> None:
         raise Usage(f"run {folder.name} exists with another plan (data, grid, costs or kernels): give another --name")
 
 
+def arrow(values: NDArray[Any]) -> pa.Array:
+    """Return an Arrow array; by way of Polars, since PyArrow imports pandas to look at a NumPy array."""
+    return pl.Series(np.ascontiguousarray(values)).to_arrow()
+
+
 def batch(source: str, space: Space, shard: Shard, found: Any, schema: pa.Schema, strategy: Any) -> pa.RecordBatch:
     """Return a shard's rows."""
     size = len(shard)
     arrays: list[Any] = [
-        pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), pa.array([source])),
-        pa.array(shard.combo),
+        pa.DictionaryArray.from_arrays(
+            arrow(np.zeros(size, np.int32)), pl.Series([source]).to_arrow().cast(pa.string())
+        ),
+        arrow(shard.combo),
     ]
     for name in strategy.params:
-        arrays.append(pa.array(space.values[name][shard.digits[name]]).cast(schema.field(name).type))
+        arrays.append(arrow(space.values[name][shard.digits[name]]).cast(schema.field(name).type))
     for k, name in enumerate(METRICS):
         column = found[:, k]
         kind = schema.field(name).type
-        arrays.append(pa.array(column != 0.0) if pa.types.is_boolean(kind) else pa.array(column).cast(kind))
+        arrays.append(arrow(column != 0.0) if pa.types.is_boolean(kind) else arrow(column).cast(kind))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
