@@ -15,7 +15,7 @@ from engine.cli.output import Output
 from engine.cli.sweep import show_verified
 
 if TYPE_CHECKING:
-    from engine.research.run import RunSummary
+    from engine.research.summary import RunSummary
     from parquet_store import Store
 
 STRATEGY = "mean_reversion"

@@ -12,7 +12,7 @@ from parquet_store.errors import LockstepError, Usage, unknown
 
 if TYPE_CHECKING:
     from engine.graph import Sizing
-    from engine.research.run import RunSummary
+    from engine.research.summary import RunSummary
     from engine.research.table import Run
     from engine.simulate import Costs
     from parquet_store import Store

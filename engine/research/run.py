@@ -11,21 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from engine.graph import bind
 from engine.graph.program import Sizing
 from engine.graph.resolve import signals_digest, steps_of, switches
 from engine.graph.scalar import tidy
-from engine.manifest import without_nan
+from engine.research.rows import batch, table_schema
 from engine.research.space import Shard, Space
+from engine.research.summary import RunSummary, summarise, verified_before
 from engine.research.sweep import Sweep, sweep_bars
-from engine.research.table import Run, runs, runs_folder, table_schema
-from engine.simulate import METRICS, Costs, simulate_program
-from engine.strategies import STRATEGIES, find_strategy
+from engine.research.table import Run, runs, runs_folder
+from engine.simulate import Costs
+from engine.strategies import find_strategy
 from parquet_store import Store, unknown
 from parquet_store.errors import Failed, Usage
 from parquet_store.write import sole_writer, telling_disk_errors, write_whole
@@ -73,30 +71,6 @@ class Request:
     end: str | None = None
     yes: bool = False
     threads: int | None = None
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a sweep found; ``combos`` counts rows, ``sources`` says how each series is annualised."""
-
-    run: str
-    combos: int
-    bars: int
-    seconds: float
-    combo_bars_per_second: float
-    verified: dict[str, Any] | None
-    best: dict[str, Any]
-    median: dict[str, Any]
-    benchmark: dict[str, dict[str, float]]
-    sources: list[dict[str, Any]]
-    folder: Path
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain data, NaN as null."""
-        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        data["folder"] = str(self.folder)
-        found: dict[str, Any] = without_nan(data)
-        return found
 
 
 def run_sweep(store: Store, request: Request, progress: Progress | None = None) -> RunSummary:
@@ -170,15 +144,6 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
         text = json.dumps(summary.as_json(), indent=1)
         write_whole(folder / "summary.json", lambda file: file.write(text.encode()))
     return summary
-
-
-def verified_before(folder: Path) -> dict[str, Any] | None:
-    """Return what an earlier verification of this very plan found."""
-    try:
-        found: dict[str, Any] | None = json.loads((folder / "summary.json").read_text())["verified"]
-        return found
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def warm_up(bars: Bars, sweep: Sweep) -> None:
@@ -255,62 +220,3 @@ def refuse_other(folder: Path, plan: dict[str, Any]) -> None:
         return
     if before != plan["digest"]:
         raise Usage(f"run {folder.name} exists with another plan (data, grid, costs or kernels): give another --name")
-
-
-def arrow(values: NDArray[Any]) -> pa.Array:
-    """Return an Arrow array; by way of Polars, since PyArrow imports pandas to look at a NumPy array."""
-    return pl.Series(np.ascontiguousarray(values)).to_arrow()
-
-
-def batch(source: str, space: Space, shard: Shard, found: Any, schema: pa.Schema, strategy: Any) -> pa.RecordBatch:
-    """Return a shard's rows."""
-    size = len(shard)
-    arrays: list[Any] = [
-        pa.DictionaryArray.from_arrays(
-            arrow(np.zeros(size, np.int32)), pl.Series([source]).to_arrow().cast(pa.string())
-        ),
-        arrow(shard.combo),
-    ]
-    for name in strategy.params:
-        arrays.append(arrow(space.values[name][shard.digits[name]]).cast(schema.field(name).type))
-    for k, name in enumerate(METRICS):
-        column = found[:, k]
-        kind = schema.field(name).type
-        arrays.append(arrow(column != 0.0) if pa.types.is_boolean(kind) else arrow(column).cast(kind))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def summarise(
-    run: Run, series: list[Bars], sweep: Sweep, rows: int, seconds: float, verified: dict[str, Any] | None
-) -> RunSummary:
-    """Return what the user is told: the best row, the median row, buy and hold."""
-    bars = sum(len(b) for b in series)
-    work = rows / len(series) * bars
-    hold = bind(STRATEGIES["buy_and_hold"]())
-    benchmark = {b.source: simulate_program(hold, b, sweep.costs).metrics for b in series}
-    names = list(sweep.strategy.params)
-
-    def shown(row: dict[str, Any]) -> dict[str, Any]:
-        if not row:
-            return {"source": None, "params": {}, "metrics": {}}
-        return {
-            "source": row["source"],
-            "params": {name: tidy(row[name]) for name in names},
-            "metrics": {name: row[name] for name in METRICS},
-        }
-
-    found = run.top(1)
-    best = found[0] if found else {}
-    return RunSummary(
-        run=run.name,
-        combos=rows,
-        bars=bars,
-        seconds=seconds,
-        combo_bars_per_second=work / seconds,
-        verified=verified,
-        best=shown(best),
-        median=shown(run.median()),
-        benchmark=benchmark,
-        sources=run.plan["sources"],
-        folder=run.folder,
-    )

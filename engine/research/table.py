@@ -14,17 +14,15 @@ import pyarrow.parquet as pq
 
 from engine.graph.program import Sizing
 from engine.graph.scalar import tidy
-from engine.graph.strategy import Strategy
 from engine.research.space import Space
 from engine.simulate import METRICS, Costs
 from parquet_store import Store, unknown
 from parquet_store.errors import Failed, Usage
 from parquet_store.query import run as read_only
 
-__all__ = ["PLAN_KEY", "Run", "runs", "table_schema"]
+__all__ = ["PLAN_KEY", "Run", "runs"]
 
 PLAN_KEY = b"lockstep.plan"
-WHOLE = ("trades", "max_drawdown_bars")
 
 
 def runs_folder(store: Store) -> Path:
@@ -35,22 +33,6 @@ def runs_folder(store: Store) -> Path:
 def runs(store: Store) -> list[str]:
     """Return the names of the finished sweeps of a store, sorted."""
     return sorted(path.parent.name for path in runs_folder(store).glob("*/results.parquet"))
-
-
-def table_schema(strategy: type[Strategy], plan: Mapping[str, Any]) -> pa.Schema:
-    """Return the schema of a result table.
-
-    ``source`` and ``combo`` (the combination's number in the space before constraints), one column for each
-    parameter, one for each metric; fractions, NaN where undefined.
-    """
-    fields = [pa.field("source", pa.dictionary(pa.int32(), pa.string())), pa.field("combo", pa.int64())]
-    for name, param in strategy.params.items():
-        fields.append(pa.field(name, pa.int64() if param.whole else pa.float64()))
-    for name in METRICS:
-        kind = pa.int64() if name in WHOLE else pa.bool_() if name == "open_trade" else pa.float64()
-        fields.append(pa.field(name, kind))
-    text = json.dumps(plan, allow_nan=False)  # in the order of the parameters, which numbers the combinations
-    return pa.schema(fields, metadata={PLAN_KEY: text.encode()})
 
 
 class Run:

@@ -20,7 +20,8 @@ import pytest
 from engine.graph import bind
 from engine.research import run as run_module
 from engine.research.export import export, load_swept
-from engine.research.run import Request, batch, run_sweep
+from engine.research.rows import batch
+from engine.research.run import Request, run_sweep
 from engine.research.table import Run, runs
 from engine.simulate import METRICS, Costs, simulate_program
 from engine.strategies import find_strategy
