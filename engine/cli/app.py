@@ -19,10 +19,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import chosen, data, demo, strategies, sweep
+from engine.cli import chosen, data, demo, prove, strategies, sweep
 from parquet_store.errors import LockstepError
 
-_ORDER = ("demo", "data", "strategies", "sweep", "results", "report", "export", "replay")
+_ORDER = ("demo", "data", "strategies", "sweep", "results", "report", "prove", "export", "replay")
 
 
 class _Ordered(TyperGroup):
@@ -52,6 +52,7 @@ app.add_typer(data.app, name="data")
 strategies.register(app)
 sweep.register(app)
 chosen.register(app)
+prove.register(app)
 demo.register(app)
 
 
@@ -110,8 +111,20 @@ def run(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:  # noqa: BLE001  (the last resort, panics of Polars too: the traceback goes to a file)
         if hasattr(error, "format_message"):
             return _failed(_usage_message(error), int(getattr(error, "exit_code", 2)), given)
+        if "interrupt" in str(error).lower() or _caused_by_interrupt(error):  # as DuckDB and compiled code pass it on
+            return _interrupted()
         place = _write_traceback(given)
         return _failed(f"internal error: {type(error).__name__}: {error}; the traceback is in {place}", 1, given)
+
+
+def _caused_by_interrupt(error: BaseException) -> bool:
+    """Return whether Ctrl-C stands anywhere behind an exception."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt):
+            return True
+        behind = behind.__cause__ or behind.__context__
+    return False
 
 
 def _interrupted() -> int:
