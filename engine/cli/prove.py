@@ -188,7 +188,7 @@ def warmup_words(found: Proof) -> list[str]:
     if found.near_bars is not None:
         return [
             *told,
-            f"a live start that replays {found.near_bars:,} bars has every value within 1e-9 of that of the run from the origin",
+            f"a live start that replays {found.near_bars:,} bars has every value to 1e-9",
         ]
     far = [item.subject.name for item in found.warmup if item.near is None]
     return [*told, f"nor to 1e-9: {listed(far)} (a running total never forgets; a long average needs more history)"]
