@@ -7,10 +7,12 @@ kernel source and of the tools, and an edit anywhere makes a new folder.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import os
 import platform
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -68,14 +70,14 @@ def cache_folder() -> Path:
         os.utime(folder)
         _forget_stale(parent)
     except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="lockstep-")) / name
+        private = tempfile.mkdtemp(prefix="lockstep-")
+        atexit.register(shutil.rmtree, private, ignore_errors=True)
+        folder = Path(private) / name
         folder.mkdir()
     return folder
 
 
 def _forget_stale(parent: Path) -> None:
-    import shutil
-
     for other in parent.glob("kernels-*"):
         if time.time() - other.stat().st_mtime > STALE_SECONDS:
             shutil.rmtree(other, ignore_errors=True)

@@ -20,6 +20,7 @@ from engine.graph import Program, columns
 from engine.graph.scalar import tidy
 from engine.kernels.step import STEPS, find_step
 from engine.simulate import Costs
+from parquet_store import Series
 from parquet_store.errors import Failed, Usage
 from parquet_store.write import telling_disk_errors, write_whole
 from pipelines import Bars
@@ -76,6 +77,9 @@ class Manifest:
             Bars within the manifest's span are missing or differ, or the control hash does.
         """
         if bars.source != self.data["source"]:
+            turns = self.program.role("short_entry") not in (None, 0.0)
+            if turns and perpetual(self.data["source"]) and not perpetual(bars.source):
+                raise Usage(f"{bars.source}: the program goes short, a spot market does not; replay it on a perpetual")
             return
         inside = np.flatnonzero((bars.time >= self.data["first"]) & (bars.time <= self.data["last"]))
         part = bars.slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else bars.slice(0, 0)
@@ -90,6 +94,11 @@ class Manifest:
                 f"{bars.source}: this machine's kernels give other bits than the machine of the export (other "
                 "processor features or library versions); sweep and export here again"
             )
+
+
+def perpetual(source: str) -> bool:
+    """Return whether a series' symbol is that of a perpetual, as in ``binance:BTC/USDT:USDT:1h``."""
+    return ":" in Series.parse(source).symbol
 
 
 def control_hash(program: Program, bars: Bars) -> str:
@@ -149,7 +158,7 @@ def write_manifest(
     return str(content["digest"])
 
 
-def load_manifest(path: Path) -> Manifest:
+def load_manifest(path: Path | str) -> Manifest:
     """Read a manifest and verify everything in it that needs no data.
 
     A manifest with steps of the user's own needs their module imported first.
@@ -162,6 +171,7 @@ def load_manifest(path: Path) -> Manifest:
         The file cannot be read, is damaged or was changed, its format is another one, or a kernel is not the one of
         the export.
     """
+    path = Path(path)
     if not path.is_file():
         raise Usage(f"{path}: no such file; expected a manifest written by `lockstep export`")
     try:

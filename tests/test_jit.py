@@ -66,11 +66,13 @@ def test_an_edit_in_a_called_file_is_seen_at_the_next_run(tmp_path: Path) -> Non
 def test_the_cache_falls_back_when_its_parent_cannot_be_written(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
-    code = "from engine.jit import cache_folder; print(cache_folder())"
+    code = "from engine.jit import cache_folder; print(cache_folder(), cache_folder().is_dir())"
     environment = os.environ | {"LOCKSTEP_CACHE": str(blocked), "TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    folder = Path(done.stdout.strip())
-    assert folder.is_dir()
+    name, there = done.stdout.split()
+    folder = Path(name)
+    assert there == "True"
+    assert not folder.exists(), "a private folder goes with its process"
     assert tmp_path in folder.parents
 
 

@@ -155,7 +155,7 @@ def test_a_missing_part_is_refused(key: str, written: Path, tmp_path: Path) -> N
 
 
 def test_another_kernel_of_the_same_name_is_refused(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STEPS, "rsi", replace(STEPS["rsi"], digest="f" * 64))
+    monkeypatch.setitem(STEPS, "rsi", replace(STEPS["rsi"], told=lambda: "f" * 64))
     with pytest.raises(Failed, match="the kernel of step rsi is not the one it was swept with"):
         load_manifest(written)
 

@@ -44,7 +44,12 @@ def sweep(
     fee: Annotated[float | None, typer.Option(help="Fraction of each fill; else 0.001.")] = None,
     slippage: Annotated[float | None, typer.Option(help="Fraction of the price, on each fill; else 0.0005.")] = None,
     sizing: Annotated[
-        str | None, typer.Option(metavar="RULE", help="As in kelly:fraction=0.5,cap=0.25; else the strategy's own.")
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="all_in, fixed_fraction:fraction=0.5, fixed_ratio:delta=500,unit=0.02, "
+            "atr_risk:risk=0.01 or kelly:fraction=0.5,cap=0.25; else the strategy's own.",
+        ),
     ] = None,
     initial_cash: Annotated[float | None, typer.Option(help="In quote currency; else 10,000.")] = None,
     leverage: Annotated[float | None, typer.Option(help="Largest notional over equity; else 1.")] = None,

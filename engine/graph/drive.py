@@ -6,6 +6,7 @@ import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +143,10 @@ class Advance:
         last = -(2**63) if self.last is None else self.last
         body = struct.pack("<q", last) + self.machine.memory.tobytes() + self.values.tobytes() + self.bar.tobytes()
         return MAGIC + _belongs(self.program) + hashlib.sha256(body).digest() + body
+
+    def __reduce__(self) -> Any:
+        """Copy and pickle by checkpoint: addresses are never shared or sent."""
+        return Advance.resume, (self.program, self.checkpoint())
 
     @classmethod
     def resume(cls, program: Program, data: bytes) -> Advance:

@@ -7,6 +7,8 @@ table at columns, live at one slot a value; what runs is the same.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -82,6 +84,9 @@ class Machine:
             row[RING] = self.memory[at + len(made.state) :].ctypes.data
             port += len(node.inputs) + len(made.outputs)
             param += len(node.params)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a machine holds addresses of this process: send the program, and the checkpoint of its state")
 
     def point(self, fields: list[NDArray[np.float64]], outputs: list[NDArray[np.float64]], stride: int) -> None:
         """Point the table at these arrays: five fields and an array for each output; stride 1 (columns) or 0 (live)."""

@@ -21,6 +21,7 @@ __all__ = ["Program", "ProgramNode", "Ref", "Sizing", "bind"]
 
 CONDITIONS = frozenset((*NEGATED, "shift_condition"))  # steps that are true or false
 Ref = str | float | tuple[int, int]  # a field of the bar, a constant, (node, output)
+MOST_BARS = 10**9
 
 
 @dataclass(frozen=True)
@@ -209,8 +210,8 @@ def bind(strategy: Strategy, values: Mapping[str, float] | None = None, sizing: 
 
 def max_hold(value: float) -> int:
     """Return the number of bars, or say that it is not one."""
-    if not math.isfinite(value) or value != math.floor(value) or value < 0:
-        raise Usage(f"max_hold is {value:g}, expected a whole number of bars, 0 or more")
+    if not math.isfinite(value) or value != math.floor(value) or not 0 <= value <= MOST_BARS:
+        raise Usage(f"max_hold is {value:g}, expected a whole number of bars from 0 to {MOST_BARS:,}")
     return int(value)
 
 

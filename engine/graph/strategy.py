@@ -14,6 +14,7 @@ from parquet_store.errors import LockstepError, Usage, unknown
 
 __all__ = ["Signals", "Size", "Strategy"]
 
+EXAMPLES = {"fraction": 0.5, "delta": 500, "unit": 0.02, "risk": 0.01, "cap": 0.25}
 SIZES: dict[str, dict[str, float | None]] = {
     "all_in": {"fraction": 0.995},
     "fixed_fraction": {"fraction": None},
@@ -46,7 +47,8 @@ class Size:
                 raise unknown(f"number of sizing {kind}", name, known)
         missing = [name for name, default in known.items() if default is None and name not in numbers]
         if missing:
-            raise Usage(f"sizing {kind}: {', '.join(missing)} not given, for example {kind}:{missing[0]}=0.02")
+            example = ",".join(f"{name}={EXAMPLES[name]}" for name in known)
+            raise Usage(f"sizing {kind}: {', '.join(missing)} not given, for example {kind}:{example}")
         return cls(kind, tuple((name, scalar(numbers.get(name, default))) for name, default in known.items()))  # type: ignore[arg-type]
 
     @classmethod

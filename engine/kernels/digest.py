@@ -61,14 +61,14 @@ def _words(code: types.CodeType) -> list[str]:
 
 
 def _reach(function: Any, seen: dict[str, str]) -> None:
-    name = f"{function.__module__}.{function.__qualname__}"
-    if name not in seen:
-        seen[name] = _syntax(function)
+    # by identity: functions of one factory share a name and differ in what they close over
+    if seen.setdefault(f"id {id(function)}", "") == "":
+        seen[f"id {id(function)}"] = f"{function.__module__}.{function.__qualname__} {_syntax(function)}"
         _reach_called(function, seen)
 
 
 def _reach_called(function: Any, seen: dict[str, str]) -> None:
-    where = f"{function.__module__}.{function.__qualname__}"
+    where = f"{id(function)}"
     names = [name for code in codes(function.__code__) for name in code.co_names]
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         _note(f"{where}<{name}>", name, cell.cell_contents, names, seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from engine.graph import bind
 from engine.manifest import write_manifest
+from engine.research.summary import verified_before
 from engine.research.table import Run
 from engine.simulate import METRICS, simulate_program
 from engine.strategies import STRATEGIES, find_strategy
@@ -73,8 +73,7 @@ def export(
                 f"run {run.name}: the table says {name} {told}, the plain simulation {found:g}; "
                 "the run was made by other code: sweep again"
             )
-    summary = run.folder / "summary.json"
-    verified = json.loads(summary.read_text())["verified"] if summary.exists() else None
+    verified = verified_before(run.folder, run.plan["digest"])
     hold = simulate_program(bind(STRATEGIES["buy_and_hold"]()), bars, run.costs)
     evidence = {
         "metrics": simulation.metrics,

@@ -68,7 +68,8 @@ class Work:
     def bytes(self, bars: int) -> int:
         """Return the memory its columns and bitmaps take."""
         outputs = sum(len(find_step(node.step).outputs) for node in self.program.nodes)
-        return 8 * (outputs + len(self.columns)) * bars + 8 * len(self.tasks) * bitmap.words_of(bars)
+        copied = sum(not isinstance(ref, tuple) for ref in self.columns)
+        return 8 * (outputs + copied) * bars + 8 * len(self.tasks) * bitmap.words_of(bars)
 
 
 def compress(parts: list[tuple[Ids, int]], size: int) -> tuple[Ids, int, Ids]:
@@ -108,6 +109,7 @@ class _Planner:
         self.calls: dict[Node, tuple[Ids, list[int]]] = {}
         self.conditions: dict[Node, tuple[Ids, Ids]] = {}
         self.nodes: list[ProgramNode] = []
+        self.placed: dict[ProgramNode, int] = {}
         self.columns: dict[Ref, int] = {}
         self.tasks: list[NDArray[np.int64]] = []
         self.levels: list[NDArray[np.float64]] = []
@@ -139,8 +141,11 @@ class _Planner:
             for combo in first.tolist():
                 refs = tuple(refs[ids[combo]] for ids, refs in inputs)
                 settings = step.check([float(values[ids[combo]]) for ids, values in params])
-                places.append(len(self.nodes))
-                self.nodes.append(ProgramNode(made.step, refs, settings))
+                node_here = ProgramNode(made.step, refs, settings)
+                if node_here not in self.placed:  # another call of the step may have asked for it already
+                    self.placed[node_here] = len(self.nodes)
+                    self.nodes.append(node_here)
+                places.append(self.placed[node_here])
             self.calls[made] = ids, places
         return self.calls[made]
 

@@ -15,10 +15,9 @@ from engine.graph.strategy import Strategy
 from engine.research.space import Shard, Space
 from engine.research.table import PLAN_KEY
 from engine.simulate import METRICS
+from engine.simulate.tally import WHOLE_METRICS
 
 __all__ = ["batch", "table_schema"]
-
-WHOLE = ("trades", "max_drawdown_bars")
 
 
 def table_schema(strategy: type[Strategy], plan: Mapping[str, Any]) -> pa.Schema:
@@ -31,7 +30,7 @@ def table_schema(strategy: type[Strategy], plan: Mapping[str, Any]) -> pa.Schema
     for name, param in strategy.params.items():
         fields.append(pa.field(name, pa.int64() if param.whole else pa.float64()))
     for name in METRICS:
-        kind = pa.int64() if name in WHOLE else pa.bool_() if name == "open_trade" else pa.float64()
+        kind = pa.int64() if name in WHOLE_METRICS else pa.bool_() if name == "open_trade" else pa.float64()
         fields.append(pa.field(name, kind))
     text = json.dumps(plan, allow_nan=False)  # in the order of the parameters, which numbers the combinations
     return pa.schema(fields, metadata={PLAN_KEY: text.encode()})

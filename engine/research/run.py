@@ -6,21 +6,20 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.graph.program import Sizing
-from engine.graph.resolve import signals_digest, steps_of, switches
+from engine.graph.resolve import signals_digest, steps_of
 from engine.graph.scalar import tidy
 from engine.research.rows import batch, table_schema
 from engine.research.space import Shard, Space
 from engine.research.summary import RunSummary, summarise, verified_before
-from engine.research.sweep import Sweep, sweep_bars
+from engine.research.sweep import Sweep, sweep_bars, warm_up
 from engine.research.table import Run, runs, runs_folder
 from engine.simulate import Costs
 from engine.strategies import find_strategy
@@ -134,7 +133,7 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
         refuse_other(folder, plan)  # again: another process may have been first
         write_whole(folder / "results.parquet", write)
     seconds = time.perf_counter() - start
-    verified = verified_before(folder)
+    verified = verified_before(folder, plan["digest"])
     if request.verify > 0:
         from engine.research import vectorbt
 
@@ -144,15 +143,6 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
         text = json.dumps(summary.as_json(), indent=1)
         write_whole(folder / "summary.json", lambda file: file.write(text.encode()))
     return summary
-
-
-def warm_up(bars: Bars, sweep: Sweep) -> None:
-    """Run a few combinations on a few bars: compiles what the machine has not compiled before, untimed."""
-    drawn = sweep.strategy().drawn
-    switched = {name for scalar in switches(drawn).values() for name in scalar.names()}
-    few = {n: np.unique(v[[0, -1]]) if n in switched else v[:1] for n, v in sweep.space.values.items()}
-    for _ in sweep_bars(bars.slice(0, 256), replace(sweep, space=Space(few)), threads=1):
-        pass
 
 
 def computed(
@@ -172,7 +162,7 @@ def plan_of(request: Request, sweep: Sweep, series: list[Bars]) -> dict[str, Any
     plan: dict[str, Any] = {
         "version": 1,
         "strategy": strategy_address(request.strategy),
-        "graph": signals_digest(sweep.strategy().drawn),
+        "graph": signals_digest(sweep.drawn),
         "space": sweep.space.as_json(),
         "sources": [
             {
@@ -189,7 +179,7 @@ def plan_of(request: Request, sweep: Sweep, series: list[Bars]) -> dict[str, Any
         "costs": costs.as_json(),
         "sizing": None if sweep.sizing is None else sweep.sizing.as_json(),
         "backend": request.backend,
-        "kernels": steps_of(sweep.strategy().drawn),
+        "kernels": steps_of(sweep.drawn),
     }
     text = json.dumps(plan, sort_keys=True, separators=(",", ":"), allow_nan=False)
     plan["digest"] = hashlib.sha256(text.encode()).hexdigest()

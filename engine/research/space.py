@@ -150,7 +150,7 @@ class Space:
                 roots = one.meta.root_names()
             except Exception as error:  # polars raises several kinds
                 raise Usage(
-                    f"constraint {text!r} cannot be read: {error}; expected for example 'fast < slow'"
+                    f"constraint {text!r} cannot be read ({str(error)[:60]}...); expected for example 'fast < slow'"
                 ) from error
             for name in roots:
                 if name not in self.values:

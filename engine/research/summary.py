@@ -33,6 +33,7 @@ class RunSummary:
     median: dict[str, Any]
     benchmark: dict[str, dict[str, float]]
     sources: list[dict[str, Any]]
+    plan: str
     folder: Path
 
     def as_json(self) -> dict[str, Any]:
@@ -43,13 +44,14 @@ class RunSummary:
         return found
 
 
-def verified_before(folder: Path) -> dict[str, Any] | None:
-    """Return what an earlier verification of this very plan found."""
+def verified_before(folder: Path, plan: str) -> dict[str, Any] | None:
+    """Return what an earlier verification of the plan with this digest found, None if there was none."""
     try:
-        found: dict[str, Any] | None = json.loads((folder / "summary.json").read_text())["verified"]
-        return found
-    except (OSError, ValueError, KeyError):
+        summary = json.loads((folder / "summary.json").read_text())
+        found: dict[str, Any] | None = summary["verified"] if summary["plan"] == plan else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+    return found
 
 
 def summarise(
@@ -84,5 +86,6 @@ def summarise(
         median=shown(run.median()),
         benchmark=benchmark,
         sources=run.plan["sources"],
+        plan=run.plan["digest"],
         folder=run.folder,
     )

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from engine.graph.expression import FIELDS
 from engine.graph.machine import Machine
 from engine.graph.program import Sizing
 from engine.graph.resolve import FALSE, Shape, resolve, switches
-from engine.graph.strategy import Size, Strategy
+from engine.graph.strategy import Signals, Size, Strategy
 from engine.kernels.column import anchors
 from engine.research.bitmap import fill_bitmaps, words_of
 from engine.research.events import run_combination, run_combinations
@@ -50,6 +51,11 @@ class Sweep:
     costs: Costs
     sizing: Sizing | None = None
 
+    @cached_property
+    def drawn(self) -> Signals:
+        """The strategy's signals, drawn once for the whole sweep."""
+        return self.strategy().drawn
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -64,7 +70,7 @@ class Prepared:
 
 def shapes(sweep: Sweep, shard: Shard) -> Iterator[tuple[Shape, NDArray[np.int64]]]:
     """Yield each shape the strategy takes within a shard, with the places of its combinations."""
-    drawn = sweep.strategy().drawn
+    drawn = sweep.drawn
     scalars = switches(drawn)
     known = {name: sweep.space.values[name][digits] for name, digits in shard.digits.items()}
     size = len(shard)
@@ -90,18 +96,20 @@ def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, work
     """Compute the columns and bitmaps of a shard."""
     machine = Machine(work.program)
     n = len(bars)
-    values = np.empty((machine.outputs + len(work.columns), n))
+    copied = [k for k, ref in enumerate(work.columns) if not isinstance(ref, tuple)]
+    values = np.empty((machine.outputs + len(copied), n))
     fields = [getattr(bars, name) for name in FIELDS]
     machine.point(fields, list(values[: machine.outputs]), 1)
     machine.run(anchors(bars.number), 0, n)
     machine.check_canaries()
     place = np.full(len(work.columns) + 1, -1, np.int64)  # the last one answers for -1, "no column"
     for k, ref in enumerate(work.columns):
-        place[k] = machine.output(ref) if isinstance(ref, tuple) else machine.outputs + k
-        if isinstance(ref, str):
-            values[place[k]] = getattr(bars, ref)
-        elif isinstance(ref, float):
-            values[place[k]] = ref
+        if isinstance(ref, tuple):
+            place[k] = machine.output(ref)
+    for row, k in enumerate(copied, machine.outputs):
+        ref = work.columns[k]
+        place[k] = row
+        values[row] = getattr(bars, ref) if isinstance(ref, str) else ref
     tasks = work.tasks.copy()
     compares = tasks[:, 0] < 5  # LESS to NONZERO read columns
     tasks[compares, 1:3] = place[tasks[compares, 1:3]]
@@ -155,7 +163,8 @@ def remembers(shape: Shape, costs: Costs) -> bool:
     """Return whether a trade scales with the equity it begins with and with nothing else of the past."""
     scales = shape.size.kind in ("all_in", "fixed_fraction", "atr_risk")
     free = costs.quantity_step == 0.0 and costs.min_notional == 0.0
-    return scales and free and costs.fee + costs.slippage > 0.0 and shape.nodes["short_entry"] == FALSE
+    solvent = costs.leverage == 1.0  # beyond, equity can fall below 0, and below 0 nothing scales
+    return scales and free and solvent and costs.fee + costs.slippage > 0.0 and shape.nodes["short_entry"] == FALSE
 
 
 def configurations(ready: Prepared, bars: int) -> NDArray[np.int64] | None:
@@ -179,6 +188,16 @@ def pieces(
                 queue = [*np.array_split(here, 2), *queue]
                 continue
             yield part, here, shape, work
+
+
+def warm_up(bars: Bars, sweep: Sweep) -> None:
+    """Run one combination of each shape on a few bars: compiles what the machine has not compiled before."""
+    few, shard = bars.slice(0, 256), next(sweep.space.shards())
+    with ThreadPoolExecutor(1) as pool:
+        for shape, places in shapes(sweep, shard):
+            at = int(places[0])
+            ready = prepare(few, plan(sweep.space, shard.part(at, at + 1), shape), shape, pool, 1)
+            run_shard(few, ready, sweep.costs, pool, 1)
 
 
 def sweep_bars(
@@ -223,6 +242,7 @@ def sweep_bars(
                 ready = prepare(bars, work, shape, pool, workers)
                 _refuse_shorts(bars, ready, sweep.costs)
                 tally[here] = run_shard(bars, ready, sweep.costs, pool, workers)
+                del ready, work  # before the next ones take memory
                 if progress is not None:
                     progress(len(part))
             yield shard, metrics(tally, len(bars), years, bars.bars_per_year, sweep.costs.initial_cash)

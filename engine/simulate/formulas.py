@@ -11,6 +11,7 @@ from engine.jit import inlined
 
 ALL_IN, FIXED_FRACTION, FIXED_RATIO, ATR_RISK, KELLY = range(5)
 KELLY_WINDOW = 50
+MOST_UNITS = 1e15
 KELLY_FEWEST = 20
 KELLY_UNKNOWN = 0.02
 SIGNAL, STOP, TARGET, MAX_HOLD = range(4)
@@ -49,8 +50,9 @@ def order_quantity(kind, first, second, equity, reference, distance, closed_prof
     if not equity > 0.0:
         return 0.0
     if kind == FIXED_RATIO:
-        units = np.floor((1.0 + math.sqrt(1.0 + 8.0 * max(closed_profit, 0.0) / first)) / 2.0)
-        while first * (units + 1.0) * units / 2.0 <= closed_profit:
+        most = min(np.floor(costs.leverage * equity / (reference * second)) + 1.0, MOST_UNITS)  # leverage caps the rest
+        units = min(np.floor((1.0 + math.sqrt(1.0 + 8.0 * max(closed_profit, 0.0) / first)) / 2.0), most)
+        while units < most and first * (units + 1.0) * units / 2.0 <= closed_profit:
             units += 1.0
         while units > 1.0 and first * units * (units - 1.0) / 2.0 > closed_profit:
             units -= 1.0

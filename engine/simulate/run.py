@@ -15,7 +15,7 @@ from engine.graph.program import Sizing
 from engine.simulate.account import TRADE, new_account
 from engine.simulate.costs import Costs, sizing_numbers
 from engine.simulate.course import count, run_account
-from engine.simulate.tally import METRICS, TALLY, metrics
+from engine.simulate.tally import METRICS, TALLY, WHOLE_METRICS, metrics
 from parquet_store.errors import Usage
 from pipelines import Bars
 
@@ -84,7 +84,9 @@ class Simulation:
         row = metrics(
             self.tally[None], len(self.bars), years_of(self.bars), self.bars.bars_per_year, self.costs.initial_cash
         )
-        return dict(zip(METRICS, row[0].tolist(), strict=True))
+        found: dict[str, float] = dict(zip(METRICS, row[0].tolist(), strict=True))
+        found |= {name: int(found[name]) for name in WHOLE_METRICS}
+        return found | {"open_trade": bool(found["open_trade"])}
 
 
 def years_of(bars: Bars) -> float:

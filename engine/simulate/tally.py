@@ -47,6 +47,7 @@ METRICS = (
     "fees",
     "open_trade",
 )
+WHOLE_METRICS = ("trades", "max_drawdown_bars")
 
 
 def metrics(

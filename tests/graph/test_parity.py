@@ -191,3 +191,20 @@ def test_no_bars_and_no_nodes_are_fine_and_no_tile_is_not() -> None:
     for tile in (0, -5):
         with pytest.raises(Usage, match="at least 1"):
             columns(everything(), bars, tile)
+
+
+def test_a_copy_of_a_live_program_has_a_memory_of_its_own() -> None:
+    import copy
+    import pickle
+
+    bars, program = made_bars(3, 60), everything()
+    live = Advance(program)
+    fields = list(zip(bars.number, *(getattr(bars, n) for n in FIELDS), strict=True))
+    for row in fields[:50]:
+        live.advance(int(row[0]), *map(float, row[1:]))
+    before = live.checkpoint()
+    for other in (copy.deepcopy(live), pickle.loads(pickle.dumps(live))):
+        other.advance(int(fields[50][0]), *map(float, fields[50][1:]))
+        assert live.checkpoint() == before
+    with pytest.raises(TypeError, match="addresses"):
+        pickle.dumps(live.machine)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.graph import Sizing, bind
+from engine.graph import Bar, Param, Signals, Sizing, bind, ta
 from engine.graph.strategy import Strategy
+from engine.research.plan import plan
 from engine.research.space import Space
-from engine.research.sweep import Sweep, sweep_bars, trades_of
+from engine.research.sweep import Sweep, shapes, sweep_bars, trades_of, warm_up
 from engine.simulate import METRICS, Costs, simulate_program
 from engine.strategies import STRATEGIES
 from parquet_store import Usage
@@ -117,3 +118,46 @@ def test_a_series_of_two_bars_has_no_trade() -> None:
     _, rows = rows_of(bars, Sweep(Turns, space_of(Turns), COSTS))
     assert rows[0, METRICS.index("trades")] == 0.0
     assert rows[0, METRICS.index("total_return")] == 0.0
+
+
+def test_borrowed_accounts_that_are_ruined_are_the_plain_ones() -> None:
+    strategy = STRATEGIES["mean_reversion"]
+    costs = Costs(leverage=100.0, initial_cash=1_000.0)
+    bars = made_bars(np.random.default_rng(3), 3_000)
+    off = {"stop_atr": [0.0], "var_limit": [0.0], "kelly_fraction": [0.0]}
+    space = Space.of(strategy, {**off, "rsi_length": [5.0, 9.0], "oversold": [30.0, 45.0], "band_width": [0.5]})
+    ruined = 0
+    for fraction in (1.0, 20.0, 50.0):
+        sweep = Sweep(strategy, space, costs, Sizing.of("all_in", fraction=fraction))
+        assert_swept_is_plain(bars, sweep)
+        _, rows = rows_of(bars, sweep)
+        ruined += int((rows[:, METRICS.index("total_return")] < -1.0).sum())
+    assert ruined > 0
+
+
+def test_two_uses_of_one_step_share_its_columns() -> None:
+    class Both(Strategy):
+        fast = Param(5, low=2, high=90)
+        slow = Param(9, low=2, high=90)
+
+        def signals(self, bar: Bar) -> Signals:
+            fast, slow = ta.ema(bar.close, self.fast), ta.ema(bar.close, self.slow)
+            return Signals(entry=fast > slow, exit=fast < slow)
+
+    lengths = [float(n) for n in range(2, 22)]
+    sweep = Sweep(Both, Space.of(Both, {"fast": lengths, "slow": lengths}), Costs())
+    shard = next(sweep.space.shards())
+    ((shape, _),) = shapes(sweep, shard)
+    assert len(plan(sweep.space, shard, shape).program.nodes) == len(lengths)
+
+
+def test_the_warm_up_keeps_the_constraints() -> None:
+    class Spread(Strategy):
+        fast = Param(5, low=2, high=90)
+        slow = Param(9, low=2, high=90)
+
+        def signals(self, bar: Bar) -> Signals:
+            return Signals(entry=bar.close > ta.sma(bar.close, self.slow - self.fast), exit=bar.close < bar.open)
+
+    space = Space.of(Spread, {"fast": [20.0, 30.0], "slow": [10.0, 40.0]}, ["fast < slow"])
+    warm_up(made_bars(np.random.default_rng(1), 300), Sweep(Spread, space, Costs()))
