@@ -189,4 +189,7 @@ def assert_alike(plain: Simulation, slow: naive.Result) -> None:
     assert list(plain.metrics) == list(expected)
     for name, value in expected.items():
         found = plain.metrics[name]
-        assert np.isclose(found, value, rtol=1e-9, atol=1e-12, equal_nan=True), f"{name}: {found} is not {value}"
+        # a ratio to a deviation of nearly equal returns has lost the digits that its square says
+        lost = 1e-14 * value * value / bars.bars_per_year if name.startswith(("sharpe", "sortino")) else 0.0
+        close = np.isclose(found, value, rtol=1e-9 + (lost if lost == lost else 0.0), atol=1e-12, equal_nan=True)
+        assert close, f"{name}: {found} is not {value}"
