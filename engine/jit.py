@@ -1,12 +1,14 @@
 """Every numba flag and the place of the compiled code: the only module that calls ``numba.njit``.
 
 No fastmath and no parallel reductions: a result is the same bits in every driver.  Numba's disk cache looks only
-at the caller's own file, so an edited callee would go unnoticed; here the cache folder's name is a digest of every
-kernel source and of the tools, and an edit anywhere makes a new folder.
+at the caller's own file, so an edited callee would go unnoticed; here every file's compiled functions have a folder
+whose name is a digest of the tools and of all compiled code the file imports, so an edit makes a new folder for
+whatever can call it, and for nothing else.
 """
 
 from __future__ import annotations
 
+import ast
 import atexit
 import functools
 import hashlib
@@ -30,6 +32,8 @@ __all__ = ["FLAGS", "cache_folder", "compiled", "inlined", "kernel_sources"]
 
 FLAGS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": True}
 STALE_SECONDS = 30 * 86_400
+HERE = Path(__file__).resolve().parent
+MARK = b"engine.jit"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,21 +43,48 @@ _config.DISABLE_INTEL_SVML = 1  # also where numba was imported before this modu
 
 def kernel_sources() -> list[Path]:
     """Return the files that hold compiled code: every module of the engine that imports this one, and this one."""
-    here = Path(__file__).resolve().parent
-    mark = b"engine.jit"
-    return sorted(path for path in here.rglob("*.py") if mark in path.read_bytes())
+    return sorted(path for path in HERE.rglob("*.py") if MARK in path.read_bytes())
 
 
 @functools.cache
-def cache_folder() -> Path:
-    """Return the folder of compiled code for these sources, tools and this processor, made if absent.
+def imported(path: Path) -> frozenset[Path]:
+    """Return the engine's files that a file imports itself."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
+    found = set()
+    for name in names:
+        first, *rest = name.split(".")
+        if first == HERE.name:
+            place = HERE.joinpath(*rest)
+            found.update(other for other in (place.with_suffix(".py"), place / "__init__.py") if other.is_file())
+    return frozenset(found)
 
+
+def sources_of(path: Path) -> list[Path]:
+    """Return the files with compiled code that a file's compiled functions can depend on: its imports, and theirs."""
+    seen, queue = {path}, [path]
+    while queue:
+        for other in imported(queue.pop()) - seen:
+            seen.add(other)
+            queue.append(other)
+    return sorted(other for other in seen if other == path or MARK in other.read_bytes())
+
+
+@functools.cache
+def cache_folder(path: Path = HERE / "jit.py") -> Path:
+    """Return the folder of the compiled functions of one file, made if absent.
+
+    Its name is a digest of the tools, the processor, and every file with compiled code the file imports.
     ``LOCKSTEP_CACHE`` names another parent than the user's cache folder.  A parent that cannot be written falls
     back to a private temporary folder: slower starts, never an error.  Folders unused for 30 days are removed.
     """
     digest = hashlib.sha256()
-    for path in kernel_sources():
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for source in (HERE / "jit.py", *sources_of(path)):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     tools = (
         numba.__version__,
         np.__version__,
@@ -63,7 +94,7 @@ def cache_folder() -> Path:
     )
     digest.update(repr(tools).encode())
     parent = Path(os.environ.get("LOCKSTEP_CACHE") or platformdirs.user_cache_path("lockstep"))
-    name = f"kernels-{digest.hexdigest()[:16]}"
+    name = f"kernels-{path.stem}-{digest.hexdigest()[:16]}"
     try:
         folder = parent / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +117,7 @@ def _forget_stale(parent: Path) -> None:
 def compiled(function: F) -> F:
     """Compile a driver: cached on disk, releases the interpreter lock, never raises for a division by zero."""
     before = _config.CACHE_DIR
-    _config.CACHE_DIR = str(cache_folder())
+    _config.CACHE_DIR = str(cache_folder(Path(function.__code__.co_filename).resolve()))
     try:
         made: F = numba.njit(cache=True, **FLAGS)(function)
         return made

@@ -41,7 +41,7 @@ def test_an_edit_in_a_called_file_is_seen_at_the_next_run(tmp_path: Path) -> Non
     again, warm = run(tmp_path)
     assert first == again == "[nan, 1.5, 4.5]"
     assert warm < cold  # the second run loads what the first compiled
-    assert len(list((tmp_path / "cache").glob("kernels-*"))) == 1
+    assert len(list((tmp_path / "cache").glob("kernels-drive-*"))) == 1
     memory = tmp_path / "engine" / "kernels" / "memory.py"  # called by the driver, which is not edited
     text = memory.read_text()
     assert "builder.store(args[2]," in text
@@ -97,6 +97,13 @@ def test_every_file_that_compiles_counts_in_the_name_of_the_cache() -> None:
         text = path.read_text()
         if any(mark in text for mark in ("@inlined", "@compiled", "@intrinsic", "@overload", "inlined(")):
             assert path in counted, f"{path.name} holds compiled code and does not name engine.jit"
+
+
+def test_a_file_depends_on_what_it_imports_and_on_nothing_else() -> None:
+    names = {path.name for path in jit.sources_of(PACKAGE / "research" / "memo.py")}
+    assert {"memo.py", "events.py", "bitmap.py", "formulas.py"} <= names
+    assert not names & {"average.py", "trend.py", "account.py"}
+    assert "memory.py" in {path.name for path in jit.sources_of(PACKAGE / "kernels" / "drive.py")}
 
 
 def test_no_fast_arithmetic_and_one_door_to_the_compiler() -> None:
