@@ -50,7 +50,7 @@ def ours(target: str, threads: int) -> dict[str, Any]:
 
     def once(grid: dict[str, list[float]]) -> Any:
         sweep = Sweep(strategy, Space.of(strategy, {**grid, **off}), costs, Sizing.of("all_in", fraction=1.0))
-        return np.concatenate([found for _, found in sweep_bars(bars, sweep, threads=threads)])
+        return np.concatenate([found.metrics for found in sweep_bars(bars, sweep, threads=threads)])
 
     once({name: values[:1] for name, values in GRID.items()})
     times = []

@@ -55,7 +55,7 @@ def imported(path: Path) -> frozenset[Path]:
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
-    found = set()
+    found: set[Path] = set()
     for name in names:
         first, *rest = name.split(".")
         if first == HERE.name:

@@ -19,7 +19,7 @@ from engine.graph.resolve import ROLES, Shape
 from engine.graph.scalar import Scalar
 from engine.kernels.step import find_step
 from engine.research import bitmap
-from engine.research.space import Shard, Space
+from engine.research.space import Shard
 from parquet_store.errors import Usage
 
 __all__ = ["Work", "plan"]
@@ -102,8 +102,8 @@ def _dense(ids: Ids, count: int) -> tuple[Ids, int]:
 class _Planner:
     """Collects instances; one use a shard."""
 
-    def __init__(self, space: Space, shard: Shard) -> None:
-        self.space, self.shard, self.size = space, shard, len(shard)
+    def __init__(self, shard: Shard) -> None:
+        self.shard, self.size = shard, len(shard)
         self.scalars: dict[str, tuple[Ids, NDArray[np.float64]]] = {}
         self.numbers: dict[Node, tuple[Ids, list[Ref]]] = {}
         self.calls: dict[Node, tuple[Ids, list[int]]] = {}
@@ -119,9 +119,9 @@ class _Planner:
         """Return (instance of each combination, value of each instance)."""
         if item.key not in self.scalars:
             names = sorted(item.names())
-            parts = [(self.shard.digits[n], self.space.values[n].size) for n in names]
+            parts = [(self.shard.digits[n], self.shard.values[n].size) for n in names]
             ids, _, first = compress(parts, self.size)
-            known = {n: self.space.values[n][self.shard.digits[n][first]] for n in names}
+            known = {n: self.shard.values[n][self.shard.digits[n][first]] for n in names}
             with np.errstate(all="ignore"):  # what is not finite is refused where it is used
                 found = np.asarray(item.evaluate(known), np.float64)
             values = np.broadcast_to(found, first.shape)
@@ -230,7 +230,7 @@ def _logic_below(node: Node) -> Sequence[Node]:
     return node.call.inputs if isinstance(node, Out) and node.call.step in LOGIC else ()
 
 
-def plan(space: Space, shard: Shard, shape: Shape) -> Work:
+def plan(shard: Shard, shape: Shape) -> Work:
     """Return the distinct work of a shard whose combinations all have this shape.
 
     Raises
@@ -239,7 +239,7 @@ def plan(space: Space, shard: Shard, shape: Shape) -> Work:
         For some combination a length or ``max_hold`` does not come out whole, or a number of the size rule is not
         above 0.
     """
-    planner = _Planner(space, shard)
+    planner = _Planner(shard)
     streams = np.empty((len(shard), 4), np.int64)
     for k, role in enumerate(SIGNALS):
         ids, rows = planner.condition_at(shape.nodes[role])

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.graph.strategy import Strategy
-from engine.research.space import Shard, Space
+from engine.research.space import Shard
 from engine.research.table import PLAN_KEY
 from engine.simulate import METRICS
 from engine.simulate.tally import WHOLE_METRICS
@@ -36,7 +36,7 @@ def table_schema(strategy: type[Strategy], plan: Mapping[str, Any]) -> pa.Schema
     return pa.schema(fields, metadata={PLAN_KEY: text.encode()})
 
 
-def batch(source: str, space: Space, shard: Shard, found: Any, schema: pa.Schema, strategy: Any) -> pa.RecordBatch:
+def batch(source: str, shard: Shard, found: Any, schema: pa.Schema, strategy: Any) -> pa.RecordBatch:
     """Return a shard's rows."""
     size = len(shard)
     arrays: list[Any] = [
@@ -46,7 +46,7 @@ def batch(source: str, space: Space, shard: Shard, found: Any, schema: pa.Schema
         arrow(shard.combo),
     ]
     for name in strategy.params:
-        arrays.append(arrow(space.values[name][shard.digits[name]]).cast(schema.field(name).type))
+        arrays.append(arrow(shard.column(name)).cast(schema.field(name).type))
     for k, name in enumerate(METRICS):
         column = found[:, k]
         kind = schema.field(name).type

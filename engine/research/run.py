@@ -118,7 +118,7 @@ def run_sweep(store: Store, request: Request, progress: Progress | None = None) 
         with pq.ParquetWriter(file, schema, compression="zstd", write_statistics=exact) as writer:
             for bars in series:
                 for shard, found in computed(bars, sweep, request, counted):
-                    writer.write_batch(batch(bars.source, space, shard, found, schema, strategy))
+                    writer.write_batch(batch(bars.source, shard, found, schema, strategy))
                     rows += len(shard)
 
     total, done = space.count() * len(series), 0
@@ -153,7 +153,8 @@ def computed(
         from engine.research import vectorbt
 
         return vectorbt.sweep_bars(bars, sweep, progress=progress)
-    return sweep_bars(bars, sweep, threads=request.threads, progress=progress)
+    found = sweep_bars(bars, sweep, threads=request.threads, progress=progress)
+    return ((item.shard, item.metrics) for item in found)
 
 
 def plan_of(request: Request, sweep: Sweep, series: list[Bars]) -> dict[str, Any]:

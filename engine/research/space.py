@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -75,17 +76,28 @@ class Shard:
         Their numbers in the unconstrained space, increasing.
     digits : dict of str to ndarray of int64, shape (m,)
         For each parameter, which of its values.
+    values : dict of str to ndarray of float64
+        The values of each parameter.
     """
 
     combo: NDArray[np.int64]
     digits: dict[str, NDArray[np.int64]]
+    values: dict[str, NDArray[np.float64]]
 
     def __len__(self) -> int:
         return self.combo.size
 
     def part(self, start: int, stop: int) -> Shard:
         """Return some of its combinations."""
-        return Shard(self.combo[start:stop], {name: d[start:stop] for name, d in self.digits.items()})
+        return self.take(slice(start, stop))
+
+    def take(self, places: Any) -> Shard:
+        """Return the combinations at these places: a slice, indices or a mask."""
+        return Shard(self.combo[places], {name: d[places] for name, d in self.digits.items()}, self.values)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return the parameter's value of each combination, shape (m,)."""
+        return self.values[name][self.digits[name]]
 
 
 @dataclass(frozen=True)
@@ -161,23 +173,27 @@ class Space:
 
     def shards(self, block: int = BLOCK) -> Iterator[Shard]:
         """Yield the combinations that keep the constraints, ``block`` of the unconstrained space at a time."""
-        shape = [v.size for v in self.values.values()]
         for start in range(0, self.size, block):
             combo = np.arange(start, min(self.size, start + block), dtype=np.int64)
-            rest, digits = combo.copy(), {}
-            for name, count in reversed(list(zip(self.values, shape, strict=True))):
-                rest, digits[name] = np.divmod(rest, count) if count > 1 else (rest, np.zeros_like(combo))
-            shard = Shard(combo, {name: digits[name] for name in self.values})
+            shard = self.shard_of(combo)
             keep = self._kept(shard)
             if keep is not None:
-                shard = Shard(combo[keep], {name: d[keep] for name, d in shard.digits.items()})
+                shard = shard.take(keep)
             if len(shard):
                 yield shard
+
+    def shard_of(self, combos: Sequence[int] | NDArray[np.int64]) -> Shard:
+        """Return these combinations, by their numbers, constraints or not."""
+        rest = combo = np.asarray(combos, np.int64)
+        digits: dict[str, NDArray[np.int64]] = {}
+        for name in reversed(self.values):
+            rest, digits[name] = _split(rest, self.values[name].size)
+        return Shard(combo, {name: digits[name] for name in self.values}, self.values)
 
     def _kept(self, shard: Shard) -> NDArray[np.bool_] | None:
         if self.condition is None:
             return None
-        frame = pl.DataFrame({name: self.values[name][shard.digits[name]] for name in self.values})
+        frame = pl.DataFrame({name: shard.column(name) for name in self.values})
         text = " and ".join(self.where)
         try:
             mask = frame.with_columns(self.condition.alias(KEPT))[KEPT]
@@ -204,6 +220,10 @@ class Space:
     def as_json(self) -> dict[str, object]:
         """Return plain data."""
         return {"values": {k: [tidy(x) for x in v.tolist()] for k, v in self.values.items()}, "where": list(self.where)}
+
+
+def _split(numbers: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return np.divmod(numbers, count) if count > 1 else (numbers, np.zeros_like(numbers))
 
 
 def _refuse_aggregates(text: str) -> None:

@@ -1,32 +1,27 @@
-"""The sweep: every combination of a space over every series, event by event, into one table.
+"""The sweep: every combination of a space over every series, event by event.
 
-Shards of the space are planned (distinct nodes once), computed by threads over combinations, and streamed to Parquet;
-memory is bounded by the budget, whatever the number of combinations.
+Shards of the space are planned (distinct nodes once), computed by threads over combinations, and handed on; memory is
+bounded by the budget, whatever the number of combinations.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.graph.expression import FIELDS
-from engine.graph.machine import Machine
 from engine.graph.program import Sizing
-from engine.graph.resolve import FALSE, Shape, resolve, switches
-from engine.graph.strategy import Signals, Size, Strategy
-from engine.kernels.column import anchors
-from engine.research.bitmap import fill_bitmaps, words_of
-from engine.research.events import run_combination, run_combinations
-from engine.research.memo import BITS, WIDTH, run_remembered
-from engine.research.plan import Work, plan
+from engine.graph.strategy import Signals, Strategy
+from engine.research.events import run_combination
+from engine.research.lanes import run_shard
+from engine.research.plan import plan
+from engine.research.prepare import Prepared, pieces, prepare, shapes
 from engine.research.space import Shard, Space
 from engine.simulate.account import TRADE
 from engine.simulate.costs import SIZING_CODES, Costs, SizingNumbers
@@ -36,10 +31,10 @@ from engine.simulate.tally import TALLY, metrics
 from parquet_store.errors import Usage
 from pipelines import Bars
 
-__all__ = ["BUDGET", "Prepared", "Sweep", "shapes", "sweep_bars"]
+__all__ = ["BUDGET", "Found", "Sweep", "block_bounds", "sweep_bars", "trades_of", "warm_up"]
 
 BUDGET = 192 * 1024 * 1024
-CHUNK = 256
+BLOCKS = 16
 
 
 @dataclass(frozen=True)
@@ -58,162 +53,60 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """The columns and bitmaps of a shard over one series, ready to be run."""
+class Found:
+    """What a sweep found for the combinations of a shard.
 
-    work: Work
-    shape: Shape
-    values: NDArray[np.float64]
-    bitmaps: NDArray[np.uint64]
-    distances: NDArray[np.int64]
+    Attributes
+    ----------
+    shard : Shard
+    metrics : ndarray of float64, shape (m, len(METRICS))
+    sums : ndarray of float64, shape (m, blocks, 2)
+        Sum of the returns of each block of bars and of their squares.
+    lists : ndarray of uint64, shape (m,)
+        Equal where two combinations make the same trades, 0 where there is none.
+    """
 
-
-def shapes(sweep: Sweep, shard: Shard) -> Iterator[tuple[Shape, NDArray[np.int64]]]:
-    """Yield each shape the strategy takes within a shard, with the places of its combinations."""
-    drawn = sweep.drawn
-    scalars = switches(drawn)
-    known = {name: sweep.space.values[name][digits] for name, digits in shard.digits.items()}
-    size = len(shard)
-    code = np.zeros(size, np.int64)
-    for scalar in scalars.values():
-        code = 2 * code + np.broadcast_to(np.asarray(scalar.evaluate(known)) != 0.0, (size,))
-    keys = list(scalars)
-    for pattern in np.unique(code).tolist():
-        on = {key: bool(pattern >> (len(keys) - 1 - k) & 1) for k, key in enumerate(keys)}
-        shape = resolve(drawn, lambda s, on=on: on[s.key])  # type: ignore[misc]
-        yield _sized(shape, sweep), np.flatnonzero(code == pattern)
+    shard: Shard
+    metrics: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    lists: NDArray[np.uint64]
 
 
-def _sized(shape: Shape, sweep: Sweep) -> Shape:
-    if sweep.sizing is not None:
-        shape = replace(shape, size=Size.of(sweep.sizing.kind, **dict(sweep.sizing.numbers)))
-    if shape.size.kind == "atr_risk" and "stop" not in shape.nodes:
-        raise Usage("sizing atr_risk needs a stop: give the strategy a stop, or choose another sizing")
-    return shape
-
-
-def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, workers: int) -> Prepared:
-    """Compute the columns and bitmaps of a shard."""
-    machine = Machine(work.program)
-    n = len(bars)
-    copied = [k for k, ref in enumerate(work.columns) if not isinstance(ref, tuple)]
-    values = np.empty((machine.outputs + len(copied), n))
-    fields = [getattr(bars, name) for name in FIELDS]
-    machine.point(fields, list(values[: machine.outputs]), 1)
-    machine.run(anchors(bars.number), 0, n)
-    machine.check_canaries()
-    place = np.full(len(work.columns) + 1, -1, np.int64)  # the last one answers for -1, "no column"
-    for k, ref in enumerate(work.columns):
-        if isinstance(ref, tuple):
-            place[k] = machine.output(ref)
-    for row, k in enumerate(copied, machine.outputs):
-        ref = work.columns[k]
-        place[k] = row
-        values[row] = getattr(bars, ref) if isinstance(ref, str) else ref
-    tasks = work.tasks.copy()
-    compares = tasks[:, 0] < 5  # LESS to NONZERO read columns
-    tasks[compares, 1:3] = place[tasks[compares, 1:3]]
-    bitmaps = np.empty((len(tasks), words_of(n)), np.uint64)
-    at = 0
-    for stage in work.stages:
-        cuts = np.linspace(at, at + stage, min(workers, stage) + 1).astype(int).tolist()
-        jobs = [
-            pool.submit(fill_bitmaps, tasks, work.levels, values, bitmaps, a, b) for a, b in itertools.pairwise(cuts)
-        ]
-        for job in jobs:
-            job.result()
-        at += stage
-    return Prepared(work, shape, values, bitmaps, place[work.distances])
-
-
-def run_shard(bars: Bars, ready: Prepared, costs: Costs, pool: ThreadPoolExecutor, workers: int) -> NDArray[np.float64]:
-    """Return the tally of every combination of a prepared shard, shape (m, len(TALLY))."""
-    work, m = ready.work, len(ready.work.streams)
-    tally = np.empty((m, len(TALLY)))
-    prices = (bars.open, bars.high, bars.low, bars.close)
-    kind, numbers = float(SIZING_CODES[ready.shape.size.kind]), costs.numbers()
-    shared = (prices, ready.bitmaps, work.streams, ready.values, ready.distances, work.rules)
-    configs = configurations(ready, len(bars)) if remembers(ready.shape, costs) else None
-    starts = iter(range(0, m, CHUNK))
-
-    def lane() -> None:
-        """Take chunks until none is left; the memory of trades is the lane's own."""
-        none = np.zeros(0, TRADE)
-        keys = np.full(1 << BITS if configs is not None else 0, -1, np.int64)
-        rows = np.empty((keys.size, WIDTH))
-        for start in starts:
-            stop = min(m, start + CHUNK)
-            if configs is None:
-                run_combinations(*shared, kind, work.sizings, numbers, none, start, stop, tally)
-            else:
-                fractions = work.sizings[:, 0]
-                run_remembered(*shared, configs, fractions, kind, numbers, keys, rows, start, stop, tally)
-
-    jobs = [pool.submit(lane) for _ in range(min(workers, -(-m // CHUNK)))]
-    try:
-        for job in jobs:
-            job.result()
-    finally:
-        for _ in starts:  # after an error or Ctrl-C the other lanes find nothing left
-            pass
-    return tally
-
-
-def remembers(shape: Shape, costs: Costs) -> bool:
-    """Return whether a trade scales with the equity it begins with and with nothing else of the past."""
-    scales = shape.size.kind in ("all_in", "fixed_fraction", "atr_risk")
-    free = costs.quantity_step == 0.0 and costs.min_notional == 0.0
-    solvent = costs.leverage == 1.0  # beyond, equity can fall below 0, and below 0 nothing scales
-    return scales and free and solvent and costs.fee + costs.slippage > 0.0 and shape.nodes["short_entry"] == FALSE
-
-
-def configurations(ready: Prepared, bars: int) -> NDArray[np.int64] | None:
-    """Return for each combination the number of its distances, rules and size; None if too many to be told apart."""
-    parts = np.column_stack([ready.distances, ready.work.rules, ready.work.sizings[:, 0].view(np.int64)])
-    kept, place = np.unique(parts, axis=0, return_inverse=True)
-    return place.reshape(-1).astype(np.int64) if len(kept) * (bars + 1) ** 2 < 1 << 62 else None
-
-
-def pieces(
-    bars: Bars, sweep: Sweep, shard: Shard, budget: int
-) -> Iterator[tuple[Shard, NDArray[np.int64], Shape, Work]]:
-    """Yield (part, places in the shard, shape, work), each within the memory budget."""
-    for shape, places in shapes(sweep, shard):
-        queue = [places]
-        while queue:
-            here = queue.pop(0)
-            part = Shard(shard.combo[here], {name: d[here] for name, d in shard.digits.items()})
-            work = plan(sweep.space, part, shape)
-            if work.bytes(len(bars)) > budget and len(here) > 1:
-                queue = [*np.array_split(here, 2), *queue]
-                continue
-            yield part, here, shape, work
+def block_bounds(bars: int, blocks: int = BLOCKS) -> NDArray[np.int64]:
+    """Return where blocks of (nearly) equal length begin, and the number of bars; shape (blocks + 1,)."""
+    return np.arange(blocks + 1, dtype=np.int64) * bars // blocks
 
 
 def warm_up(bars: Bars, sweep: Sweep) -> None:
     """Run one combination of each shape on a few bars: compiles what the machine has not compiled before."""
     few, shard = bars.slice(0, 256), next(sweep.space.shards())
     with ThreadPoolExecutor(1) as pool:
-        for shape, places in shapes(sweep, shard):
+        for shape, places in shapes(sweep.drawn, sweep.sizing, shard):
             at = int(places[0])
-            ready = prepare(few, plan(sweep.space, shard.part(at, at + 1), shape), shape, pool, 1)
-            run_shard(few, ready, sweep.costs, pool, 1)
+            ready = prepare(few, plan(shard.part(at, at + 1), shape), shape, pool, 1)
+            run_shard(few, ready, sweep.costs, block_bounds(len(few)), pool, 1)
 
 
 def sweep_bars(
     bars: Bars,
     sweep: Sweep,
+    shards: Iterable[Shard] | None = None,
     *,
+    bounds: NDArray[np.int64] | None = None,
     threads: int | None = None,
     budget: int = BUDGET,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[Shard, NDArray[np.float64]]]:
+) -> Iterator[Found]:
     """Sweep a space over one series.
 
     Parameters
     ----------
     bars : Bars
     sweep : Sweep
+    shards : iterable of Shard, optional
+        Combinations to run; all of the sweep's space if not given.
+    bounds : ndarray of int64, shape (blocks + 1,), optional
+        Bars at which the blocks of ``Found.sums`` begin, then the number of bars; 16 blocks if not given.
     threads : int, optional
         All processors if not given.
     budget : int
@@ -223,8 +116,8 @@ def sweep_bars(
 
     Yields
     ------
-    Shard, ndarray of float64, shape (len(shard), len(METRICS))
-        In the order of the combinations; the figures do not depend on ``threads`` or ``budget``.
+    Found
+        One a shard, in the order of the combinations; the figures do not depend on ``threads`` or ``budget``.
 
     Raises
     ------
@@ -232,20 +125,25 @@ def sweep_bars(
         The series is too short, or the strategy goes short where the venue lets none.
     """
     workers = threads or os.cpu_count() or 1
-    if len(bars) < 2:
-        raise Usage(f"{bars.source}: {len(bars)} bars; a sweep needs at least 2")
-    years = years_of(bars)
+    n = len(bars)
+    if n < 2:
+        raise Usage(f"{bars.source}: {n} bars; a sweep needs at least 2")
+    years, bounds = years_of(bars), block_bounds(n) if bounds is None else bounds
     with ThreadPoolExecutor(workers) as pool:
-        for shard in sweep.space.shards():
-            tally = np.empty((len(shard), len(TALLY)))
-            for part, here, shape, work in pieces(bars, sweep, shard, budget):
+        for shard in sweep.space.shards() if shards is None else shards:
+            m = len(shard)
+            tally, sums = np.empty((m, len(TALLY))), np.empty((m, bounds.size - 1, 2))
+            lists = np.empty(m, np.uint64)
+            for part, here, shape, work in pieces(bars, sweep.drawn, sweep.sizing, shard, budget):
                 ready = prepare(bars, work, shape, pool, workers)
                 _refuse_shorts(bars, ready, sweep.costs)
-                tally[here] = run_shard(bars, ready, sweep.costs, pool, workers)
-                del ready, work  # before the next ones take memory
+                made = run_shard(bars, ready, sweep.costs, bounds, pool, workers)
+                tally[here], sums[here], lists[here] = made.tally, made.sums, made.lists
+                del ready, work, made  # before the next ones take memory
                 if progress is not None:
                     progress(len(part))
-            yield shard, metrics(tally, len(bars), years, bars.bars_per_year, sweep.costs.initial_cash)
+            figures = metrics(tally, n, years, bars.bars_per_year, sweep.costs.initial_cash)
+            yield Found(shard, figures, sums, lists)
 
 
 def _refuse_shorts(bars: Bars, ready: Prepared, costs: Costs) -> None:
@@ -257,12 +155,9 @@ def _refuse_shorts(bars: Bars, ready: Prepared, costs: Costs) -> None:
 
 def trades_of(bars: Bars, sweep: Sweep, combo: int) -> NDArray[Any]:
     """Return the closed trades the sweep's own kernel makes for one combination, dtype ``TRADE``."""
-    row, digits = sweep.space.row(combo), {}
-    for name, values in sweep.space.values.items():
-        digits[name] = np.flatnonzero(values == row[name])[:1]
-    shard = Shard(np.array([combo]), digits)
+    shard = sweep.space.shard_of([combo])
     with ThreadPoolExecutor(1) as pool:
-        _, _, shape, work = next(pieces(bars, sweep, shard, BUDGET))
+        _, _, shape, work = next(pieces(bars, sweep.drawn, sweep.sizing, shard, BUDGET))
         ready = prepare(bars, work, shape, pool, 1)
     stop, target = ready.distances[0].tolist()
     sizing = SizingNumbers(float(SIZING_CODES[shape.size.kind]), *work.sizings[0].tolist())

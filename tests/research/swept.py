@@ -67,7 +67,7 @@ def assert_figures(found: NDArray[np.float64], expected: dict[str, float], about
 def rows_of(bars: Bars, sweep: Sweep, **options: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return (numbers of the combinations, their metrics) of a whole sweep."""
     parts = list(sweep_bars(bars, sweep, **options))
-    return np.concatenate([shard.combo for shard, _ in parts]), np.concatenate([found for _, found in parts])
+    return np.concatenate([part.shard.combo for part in parts]), np.concatenate([part.metrics for part in parts])
 
 
 def space_of(strategy: type[Strategy], where: tuple[str, ...] = (), **given: list[float]) -> Space:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from engine.graph import Param, Signals, Strategy, bind, columns, ta
 from engine.research.plan import compress, plan
+from engine.research.prepare import pieces, prepare, shapes
 from engine.research.space import Shard, Space
-from engine.research.sweep import Sweep, pieces, prepare, shapes
+from engine.research.sweep import Sweep
 from engine.simulate import Costs, decisions_of
 from engine.strategies import STRATEGIES
 from parquet_store import Usage
@@ -47,9 +48,9 @@ def test_distinct_nodes_are_computed_once_over_the_grid() -> None:
     }
     sweep = Sweep(MEAN_REVERSION, Space.of(MEAN_REVERSION, grid), COSTS)
     assert sweep.space.size == 10_000
-    ((shape, places),) = shapes(sweep, only(sweep))
+    ((shape, places),) = shapes(sweep.drawn, sweep.sizing, only(sweep))
     assert places.size == 10_000
-    work = plan(sweep.space, only(sweep), shape)
+    work = plan(only(sweep), shape)
     steps = steps_of_work(work)
     assert steps.count("rsi") == 5
     assert steps.count("moments") == 5
@@ -68,7 +69,7 @@ def test_switches_make_shapes_that_share_out_the_combinations() -> None:
     values = {"stop_atr": [0.0, 1.0, 2.0], "target_atr": [0.0, 3.0], "fraction": [0.0, 0.5], "rsi_length": [3, 5]}
     sweep = Sweep(KellyTurns, Space.of(KellyTurns, values), COSTS)
     shard = only(sweep)
-    found = list(shapes(sweep, shard))
+    found = list(shapes(sweep.drawn, sweep.sizing, shard))
     assert len(found) == 8
     assert sorted(np.concatenate([places for _, places in found]).tolist()) == list(range(sweep.space.size))
     for shape, places in found:
@@ -92,7 +93,7 @@ def test_pieces_keep_to_the_budget_and_to_each_programs_columns(budget: int) -> 
     sweep = Sweep(Turns, Space.of(Turns, values), COSTS)
     seen: list[int] = []
     with ThreadPoolExecutor(2) as pool:
-        for part, here, shape, work in pieces(bars, sweep, only(sweep), budget):
+        for part, here, shape, work in pieces(bars, sweep.drawn, sweep.sizing, only(sweep), budget):
             assert work.bytes(len(bars)) <= budget or len(part) == 1
             np.testing.assert_array_equal(part.combo, here)
             seen += part.combo.tolist()
@@ -151,7 +152,7 @@ def test_arithmetic_on_parameters_is_each_programs_own() -> None:
     bars = made_bars(np.random.default_rng(2), 300)
     sweep = Sweep(Odd, Space.of(Odd, {"length": [4, 8, 12], "share": [0.25, 0.5, 1.0]}), COSTS)
     assert assert_swept_is_plain(bars, sweep) > 20
-    work = plan(sweep.space, only(sweep), next(iter(shapes(sweep, only(sweep))))[0])
+    work = plan(only(sweep), next(iter(shapes(sweep.drawn, sweep.sizing, only(sweep))))[0])
     assert steps_of_work(work).count("sma") == len({a * b for a in (4, 8, 12) for b in (0.25, 0.5, 1.0)})
 
 
@@ -166,14 +167,14 @@ def test_arithmetic_on_parameters_is_each_programs_own() -> None:
 def test_a_length_that_does_not_come_out_whole_is_refused(values: dict[str, list[float]], message: str) -> None:
     sweep = Sweep(Odd, Space.of(Odd, values), COSTS)
     with pytest.raises(Usage, match=message):
-        list(pieces(made_bars(np.random.default_rng(2), 50), sweep, only(sweep), 1 << 30))
+        list(pieces(made_bars(np.random.default_rng(2), 50), sweep.drawn, sweep.sizing, only(sweep), 1 << 30))
 
 
 def test_memory_is_counted_as_it_is_taken() -> None:
     bars = made_bars(np.random.default_rng(1), 1_000)
     sweep = Sweep(Turns, Space.of(Turns, {"rsi_length": [3, 5, 8]}), COSTS)
     with ThreadPoolExecutor(1) as pool:
-        for _, _, shape, work in pieces(bars, sweep, only(sweep), 1 << 30):
+        for _, _, shape, work in pieces(bars, sweep.drawn, sweep.sizing, only(sweep), 1 << 30):
             ready = prepare(bars, work, shape, pool, 1)
             taken = ready.values.nbytes + ready.bitmaps.nbytes
             assert taken == work.bytes(len(bars))

@@ -10,8 +10,9 @@ import pytest
 from engine.graph import Bar, Param, Signals, Sizing, bind, ta
 from engine.graph.strategy import Strategy
 from engine.research.plan import plan
+from engine.research.prepare import shapes
 from engine.research.space import Space
-from engine.research.sweep import Sweep, shapes, sweep_bars, trades_of, warm_up
+from engine.research.sweep import Sweep, sweep_bars, trades_of, warm_up
 from engine.simulate import METRICS, Costs, simulate_program
 from engine.strategies import STRATEGIES
 from parquet_store import Usage
@@ -147,8 +148,8 @@ def test_two_uses_of_one_step_share_its_columns() -> None:
     lengths = [float(n) for n in range(2, 22)]
     sweep = Sweep(Both, Space.of(Both, {"fast": lengths, "slow": lengths}), Costs())
     shard = next(sweep.space.shards())
-    ((shape, _),) = shapes(sweep, shard)
-    assert len(plan(sweep.space, shard, shape).program.nodes) == len(lengths)
+    ((shape, _),) = shapes(sweep.drawn, sweep.sizing, shard)
+    assert len(plan(shard, shape).program.nodes) == len(lengths)
 
 
 def test_the_warm_up_keeps_the_constraints() -> None:
