@@ -4,8 +4,20 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from engine.jit import compiled, inlined
+from engine.research.words import (
+    BOTH,
+    BYTES,
+    CONSTANT,
+    EITHER,
+    NONZERO,
+    NOT_EQUAL,
+    compare,
+    part_of_columns,
+    part_of_level,
+    words_of_columns,
+    words_of_level,
+)
 
-LESS, LESS_EQUAL, EQUAL, NOT_EQUAL, NONZERO, BOTH, EITHER, CONSTANT = range(8)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 NEVER = np.int64(1 << 62)
 
@@ -16,93 +28,70 @@ def words_of(bars: int) -> int:
 
 
 @inlined
-def pack_bytes(flags):
-    """Return 64 bytes of 0 and 1 as the bits of a word."""
-    word = np.uint64(0)
-    for k in range(8):
-        eight = np.uint64(0)
-        for j in range(8):
-            eight |= np.uint64(flags[8 * k + j]) << np.uint64(j)
-        word |= eight << np.uint64(8 * k)
-    return word
+def pack_columns(op, left, right, bars, out, first, last):
+    """Write words ``first`` to ``last`` of the comparison of two columns, given by the addresses of their bar 0."""
+    whole, shift = min(last, bars >> 6), BYTES * np.uintp(first)
+    words_of_columns(op, left + shift, right + shift, np.uintp(out[first:].ctypes.data), whole - first)
+    if whole < last:
+        shift = BYTES * np.uintp(whole)
+        out[whole] = part_of_columns(op, left + shift, right + shift, bars & 63)
 
 
 @inlined
-def compare(op, a, b):
-    if op == LESS:
-        return a < b
-    if op == LESS_EQUAL:
-        return a <= b
-    if op == EQUAL:
-        return a == b
-    return a < b or a > b
+def pack_level(op, left, level, swapped, bars, out, first, last):
+    """Write words ``first`` to ``last`` of the comparison of a column with a level."""
+    whole, shift = min(last, bars >> 6), BYTES * np.uintp(first)
+    words_of_level(op, left + shift, level, swapped, np.uintp(out[first:].ctypes.data), whole - first)
+    if whole < last:
+        out[whole] = part_of_level(op, left + BYTES * np.uintp(whole), level, swapped, bars & 63)
 
 
 @inlined
-def pack_columns(op, left, right, out):
-    n = left.size
-    flags = np.zeros(64, np.uint8)
-    for j in range(out.size):
-        base, count = 64 * j, min(64, n - 64 * j)
-        for k in range(count):
-            flags[k] = compare(op, left[base + k], right[base + k])
-        for k in range(count, 64):
-            flags[k] = 0
-        out[j] = pack_bytes(flags)
-
-
-@inlined
-def pack_level(op, left, level, swapped, out):
-    n = left.size
-    flags = np.zeros(64, np.uint8)
-    for j in range(out.size):
-        base, count = 64 * j, min(64, n - 64 * j)
-        for k in range(count):
-            x = left[base + k]
-            flags[k] = compare(op, level, x) if swapped else compare(op, x, level)
-        for k in range(count, 64):
-            flags[k] = 0
-        out[j] = pack_bytes(flags)
+def pack_truth(truth, bars, out, first, last):
+    """Write words ``first`` to ``last`` of what is always true or never."""
+    for j in range(first, last):
+        out[j] = ALL if truth else np.uint64(0)
+    if truth and last > bars >> 6:
+        out[last - 1] = ALL >> np.uint64(64 - (bars & 63))
 
 
 @compiled
-def fill_bitmaps(tasks, levels, values, bitmaps, start, stop):
-    """Compute rows ``start`` to ``stop`` of ``tasks``.
+def fill_bitmaps(tasks, levels, sources, bars, bitmaps, first, last):
+    """Compute words ``first`` to ``last`` of every row that ``tasks`` ask for.
 
     Parameters
     ----------
     tasks : ndarray of int64, shape (rows, 4)
-        (operation, left, right, row of the bitmap): columns of ``values`` for comparisons, -1 for the level at hand;
-        rows of ``bitmaps`` for BOTH and EITHER.
+        (operation, left, right, row of the bitmap): places in ``sources`` for comparisons, -1 for the level at hand;
+        rows of ``bitmaps``, filled before, for BOTH and EITHER.
     levels : ndarray of float64, shape (rows, 2)
         The level of the left and of the right side where it is no column.
-    values : ndarray of float64, shape (columns, bars)
+    sources : ndarray of uint64, shape (columns,)
+        For each column the address of its bar 0; no bar outside the words asked for is read.
+    bars : int
     bitmaps : ndarray of uint64, shape (rows, words)
     """
-    bars = values.shape[1]
-    for i in range(start, stop):
+    for i in range(tasks.shape[0]):
         op, left, right, row = tasks[i]
         out = bitmaps[row]
         if op == BOTH:
-            for j in range(out.size):
+            for j in range(first, last):
                 out[j] = bitmaps[left, j] & bitmaps[right, j]
         elif op == EITHER:
-            for j in range(out.size):
+            for j in range(first, last):
                 out[j] = bitmaps[left, j] | bitmaps[right, j]
         elif op == NONZERO:
-            pack_level(NOT_EQUAL, values[left], 0.0, False, out)
-        elif op == CONSTANT or (left < 0 and right < 0):
-            a, b = levels[i]
-            truth = a != 0.0 if op == CONSTANT else compare(op, a, b)
-            out[:] = ALL if truth else np.uint64(0)
-            if truth and bars % 64:
-                out[out.size - 1] = ALL >> np.uint64(64 - bars % 64)
+            pack_level(NOT_EQUAL, np.uintp(sources[left]), 0.0, False, bars, out, first, last)
+        elif op == CONSTANT:
+            pack_truth(levels[i, 0] != 0.0, bars, out, first, last)
+        elif left < 0 and right < 0:
+            pack_truth(compare(op, levels[i, 0], levels[i, 1]), bars, out, first, last)
         elif right < 0:
-            pack_level(op, values[left], levels[i, 1], False, out)
+            pack_level(op, np.uintp(sources[left]), levels[i, 1], False, bars, out, first, last)
         elif left < 0:
-            pack_level(op, values[right], levels[i, 0], True, out)
+            pack_level(op, np.uintp(sources[right]), levels[i, 0], True, bars, out, first, last)
         else:
-            pack_columns(op, values[left], values[right], out)
+            pack_columns(op, np.uintp(sources[left]), np.uintp(sources[right]), bars, out, first, last)
 
 
 @inlined

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.jit import compiled, inlined
 from engine.research.bitmap import bit, next_entry, next_of
+from engine.research.private import fill_private, scaled, stream
 from engine.simulate.costs import SizingNumbers
 from engine.simulate.formulas import (
     KELLY,
@@ -125,6 +126,8 @@ def run_combination(
     signals,
     stop_distance,
     target_distance,
+    stop_factor,
+    target_factor,
     trailing,
     max_hold,
     sizing,
@@ -145,6 +148,8 @@ def run_combination(
         Bitmaps: long entry, long exit, short entry, short exit.
     stop_distance, target_distance : ndarray of float64
         Shape (bars,), or (0,) for none.
+    stop_factor, target_factor : float
+        What they are multiplied by.
     bounds : ndarray of int64, shape (blocks + 1,)
         Bars at which blocks begin, then the number of bars: 0 <= ... <= bars.
     returns : ndarray of float64, shape (50,)
@@ -185,8 +190,8 @@ def run_combination(
         carried = False
         while side != 0.0:
             # an entry of `side` decided at the close of bar t - 1, due at the open of t
-            stop_d = stop_distance[t - 1] if has_stop else np.nan
-            target_d = target_distance[t - 1] if has_target else np.nan
+            stop_d = scaled(stop_distance[t - 1], stop_factor) if has_stop else np.nan
+            target_d = scaled(target_distance[t - 1], target_factor) if has_target else np.nan
             wanted = not (has_stop and not stop_d > 0.0) and not (has_target and not target_d > 0.0)
             quantity, price = 0.0, fill_price(open[t], side, costs.slippage)
             if wanted:
@@ -299,11 +304,14 @@ def run_combinations(
     streams,
     values,
     distances,
+    factors,
     rules,
     kind,
     sizings,
     costs,
     bounds,
+    recipe,
+    scratch,
     none,
     start,
     stop,
@@ -320,10 +328,14 @@ def run_combinations(
     values : ndarray of float64, shape (columns, bars)
     distances : ndarray of int64, shape (m, 2)
         Columns of ``values`` for stop and target, -1: none.
+    factors : ndarray of float64, shape (m, 2)
+        What they are multiplied by.
     rules : ndarray of int64, shape (m, 2)
         Trailing, max_hold.
     sizings : ndarray of float64, shape (m, 2)
         The two numbers of the size rule ``kind``.
+    recipe, scratch
+        See ``engine.research.private``.
     none : ndarray of ``TRADE``, shape (0,)
     tally : ndarray of float64, shape (m, len(TALLY))
     sums : ndarray of float64, shape (m, blocks, 2)
@@ -331,7 +343,13 @@ def run_combinations(
     """
     returns = np.empty(KELLY_WINDOW)
     for i in range(start, stop):
-        signals = (bitmaps[streams[i, 0]], bitmaps[streams[i, 1]], bitmaps[streams[i, 2]], bitmaps[streams[i, 3]])
+        fill_private(i, recipe, streams, values, bitmaps, scratch)
+        signals = (
+            stream(i, 0, recipe, streams, bitmaps, scratch),
+            stream(i, 1, recipe, streams, bitmaps, scratch),
+            stream(i, 2, recipe, streams, bitmaps, scratch),
+            stream(i, 3, recipe, streams, bitmaps, scratch),
+        )
         stop_distance = values[distances[i, 0]] if distances[i, 0] >= 0 else returns[:0]
         target_distance = values[distances[i, 1]] if distances[i, 1] >= 0 else returns[:0]
         sizing = SizingNumbers(kind, sizings[i, 0], sizings[i, 1])
@@ -340,6 +358,8 @@ def run_combinations(
             signals,
             stop_distance,
             target_distance,
+            factors[i, 0],
+            factors[i, 1],
             rules[i, 0] != 0,
             rules[i, 1],
             sizing,

@@ -12,6 +12,7 @@ from engine.graph.resolve import FALSE, Shape
 from engine.research.events import run_combinations
 from engine.research.memo import BITS, WIDTH, run_remembered
 from engine.research.prepare import Prepared
+from engine.research.private import scratch_for
 from engine.simulate.account import TRADE
 from engine.simulate.costs import SIZING_CODES, Costs
 from engine.simulate.tally import TALLY
@@ -52,23 +53,24 @@ def run_shard(
     sums, lists = np.empty((m, bounds.size - 1, 2)), np.empty(m, np.uint64)
     prices = (bars.open, bars.high, bars.low, bars.close)
     kind, numbers = float(SIZING_CODES[ready.shape.size.kind]), costs.numbers()
-    shared = (prices, ready.bitmaps, work.streams, ready.values, ready.distances, work.rules)
+    shared = (prices, ready.bitmaps, work.streams, ready.values, work.distances, work.factors, work.rules)
     configs = configurations(ready, len(bars)) if remembers(ready.shape, costs) else None
     out = (tally, sums, lists)
     starts = iter(range(0, m, CHUNK))
 
     def lane() -> None:
         """Take chunks until none is left; the memory of trades is the lane's own."""
-        none = np.zeros(0, TRADE)
+        none, scratch = np.zeros(0, TRADE), scratch_for(work.recipe, len(bars))
+        more = (numbers, bounds, work.recipe, scratch)
         keys = np.full(1 << BITS if configs is not None else 0, -1, np.int64)
         rows = np.empty((keys.size, WIDTH))
         for start in starts:
             stop = min(m, start + CHUNK)
             if configs is None:
-                run_combinations(*shared, kind, work.sizings, numbers, bounds, none, start, stop, *out)
+                run_combinations(*shared, kind, work.sizings, *more, none, start, stop, *out)
             else:
                 fractions = work.sizings[:, 0]
-                run_remembered(*shared, configs, fractions, kind, numbers, bounds, keys, rows, start, stop, *out)
+                run_remembered(*shared, configs, fractions, kind, *more, keys, rows, start, stop, *out)
 
     jobs = [pool.submit(lane) for _ in range(min(workers, -(-m // CHUNK)))]
     try:
@@ -90,6 +92,5 @@ def remembers(shape: Shape, costs: Costs) -> bool:
 
 def configurations(ready: Prepared, bars: int) -> NDArray[np.int64] | None:
     """Return for each combination the number of its distances, rules and size; None if too many to be told apart."""
-    parts = np.column_stack([ready.distances, ready.work.rules, ready.work.sizings[:, 0].view(np.int64)])
-    kept, place = np.unique(parts, axis=0, return_inverse=True)
-    return place.reshape(-1).astype(np.int64) if len(kept) * (bars + 1) ** 2 < 1 << 62 else None
+    configs = ready.work.configs
+    return configs if (int(configs.max()) + 1) * (bars + 1) ** 2 < 1 << 62 else None

@@ -10,6 +10,7 @@ import numpy as np
 from engine.jit import compiled, inlined
 from engine.research.bitmap import next_entry, next_of
 from engine.research.events import hold, listed, mark, sealed, settle
+from engine.research.private import distance, fill_private, stream
 from engine.simulate.costs import SizingNumbers
 from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity, to_tick
 
@@ -105,12 +106,15 @@ def run_remembered(
     streams,
     values,
     distances,
+    factors,
     rules,
     configs,
     fractions,
     kind,
     costs,
     bounds,
+    recipe,
+    scratch,
     keys,
     rows,
     start,
@@ -123,6 +127,8 @@ def run_remembered(
 
     Parameters
     ----------
+    recipe, scratch
+        See ``engine.research.private``.
     configs : ndarray of int64, shape (m,)
         For each combination the number of its distances, rules and size: equal numbers share the memory.
     fractions : ndarray of float64, shape (m,)
@@ -136,8 +142,10 @@ def run_remembered(
     cash = costs.initial_cash
     whole, nowhere = np.array([0, n]), np.empty((1, 2))
     for i in range(start, stop):
-        s = streams[i]
-        long_entry, long_exit, nothing = bitmaps[s[0]], bitmaps[s[1]], bitmaps[s[2]]
+        fill_private(i, recipe, streams, values, bitmaps, scratch)
+        long_entry = stream(i, 0, recipe, streams, bitmaps, scratch)
+        long_exit = stream(i, 1, recipe, streams, bitmaps, scratch)
+        nothing = stream(i, 2, recipe, streams, bitmaps, scratch)
         has_stop, has_target = distances[i, 0] >= 0, distances[i, 1] >= 0
         trailing, max_hold = rules[i, 0] != 0, rules[i, 1]
         config, sizing = configs[i], SizingNumbers(kind, fractions[i], 0.0)
@@ -154,8 +162,8 @@ def run_remembered(
                 break
             entry = decided + 1
             t = entry
-            stop_d = values[distances[i, 0], decided] if has_stop else np.nan
-            target_d = values[distances[i, 1], decided] if has_target else np.nan
+            stop_d = distance(i, 0, distances, factors, values, decided)
+            target_d = distance(i, 1, distances, factors, values, decided)
             if (has_stop and not stop_d > 0.0) or (has_target and not target_d > 0.0):
                 continue
             last = next_of(long_exit, nothing, entry)

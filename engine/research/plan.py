@@ -1,237 +1,197 @@
 """From a shard of combinations to the distinct work it asks for: every column, bitmap and stream once.
 
 Each node of the strategy's shape is given its instances: the distinct ways its own and its inputs' parameters come
-out over the shard.  Number nodes become the nodes of one merged program, conditions become tasks for bitmaps.
+out over the shard.  Number nodes become the nodes of one merged program, conditions become tasks for bitmaps.  What
+hardly any two combinations share becomes a recipe instead, and is made when the combination runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.graph.node import Field, Level, Node, Out, ordered
-from engine.graph.program import Program, ProgramNode, Ref, constant
+from engine.graph.node import Level, Node, Out, ordered
+from engine.graph.program import Program
 from engine.graph.program import max_hold as whole_bars
 from engine.graph.resolve import ROLES, Shape
-from engine.graph.scalar import Scalar
-from engine.kernels.step import find_step
-from engine.research import bitmap
+from engine.research import words
+from engine.research.bitmap import words_of
+from engine.research.instances import Ids, Instances, Instantiated
+from engine.research.merged import Merged
+from engine.research.private import Recipe
+from engine.research.recipe import COMPARISONS, LOGIC, RecipeWriter, logic_below
 from engine.research.space import Shard
 from parquet_store.errors import Usage
 
 __all__ = ["Work", "plan"]
 
-COMPARISONS = {
-    "less": bitmap.LESS,
-    "less_equal": bitmap.LESS_EQUAL,
-    "equal": bitmap.EQUAL,
-    "not_equal": bitmap.NOT_EQUAL,
-}
-LOGIC = {"both": bitmap.BOTH, "either": bitmap.EITHER}
 SIGNALS = ROLES[:4]
-TABLE = 1 << 22
-
-Ids = NDArray[np.int64]
+FEW = 64
+WORKBENCH = 1 << 23
 
 
 @dataclass(frozen=True)
 class Work:
     """What a shard asks for.
 
+    A column has a code: a field of the bar its place in ``FIELDS``, output k of the program ``len(FIELDS) + k``.
+
     Attributes
     ----------
     program : Program
         Every distinct number node; no roles.
     tasks, levels : ndarray
-        What ``bitmap.fill_bitmaps`` takes, in an order in which inputs come first; columns are places in ``columns``.
-    columns : tuple of Ref
-        What each column of ``values`` holds.
+        What ``bitmap.fill_bitmaps`` takes, in an order in which inputs come first; columns are codes.
+    kept : tuple of int
+        Codes of the columns that combinations read, ``ONES`` for a column of 1.0; row k of ``Prepared.values`` each.
     streams : ndarray of int64, shape (m, 4)
+        Rows of the bitmaps; from ``len(tasks)`` on a number that only equal private streams share.
     distances : ndarray of int64, shape (m, 2)
+        Places in ``kept`` for stop and target, -1: none.
+    factors : ndarray of float64, shape (m, 2)
+        What the distances are multiplied by.
     rules : ndarray of int64, shape (m, 2)
+        Trailing, max_hold.
     sizings : ndarray of float64, shape (m, 2)
+    configs : ndarray of int64, shape (m,)
+        Equal where distances, factors, rules and sizings are.
+    recipe : Recipe
+        How private streams are made.
+    outputs : int
+        Of the program.
+    owned : dict of str to float
+        For each parameter, how much of the memory depends on it, in bars of bitmaps.
     """
 
     program: Program
     tasks: NDArray[np.int64]
     levels: NDArray[np.float64]
-    stages: tuple[int, ...]
-    columns: tuple[Ref, ...]
+    kept: tuple[int, ...]
     streams: Ids
     distances: Ids
+    factors: NDArray[np.float64]
     rules: Ids
     sizings: NDArray[np.float64]
+    configs: Ids
+    recipe: Recipe
+    outputs: int
+    owned: dict[str, float]
+
+    def visited(self) -> Ids | None:
+        """Return an order of the combinations in which those that read the same columns follow each other."""
+        columns = self.recipe.columns
+        return np.lexsort(columns.T[::-1]) if columns.shape[1] else None
+
+    def taken(self, order: Ids) -> Work:
+        """Return the work with its combinations in another order."""
+        recipe = self.recipe._replace(
+            columns=self.recipe.columns[order], levels=self.recipe.levels[order], rows=self.recipe.rows[order]
+        )
+        per_combination = ("streams", "distances", "factors", "rules", "sizings", "configs")
+        return replace(self, recipe=recipe, **{name: getattr(self, name)[order] for name in per_combination})
+
+    def tile(self, bars: int) -> int:
+        """Return how many bars of all its columns are computed at a time, a multiple of 64."""
+        fit = WORKBENCH // (8 * max(1, self.outputs)) // 64 * 64
+        return min(max(1024, min(fit, 16_384)), 64 * words_of(bars))
 
     def bytes(self, bars: int) -> int:
         """Return the memory its columns and bitmaps take."""
-        outputs = sum(len(find_step(node.step).outputs) for node in self.program.nodes)
-        copied = sum(not isinstance(ref, tuple) for ref in self.columns)
-        return 8 * (outputs + copied) * bars + 8 * len(self.tasks) * bitmap.words_of(bars)
-
-
-def compress(parts: list[tuple[Ids, int]], size: int) -> tuple[Ids, int, Ids]:
-    """Return (instance of each combination, instances, a combination of each instance) of joint ids."""
-    ids, count = np.zeros(size, np.int64), 1
-    for part, levels in parts:
-        if levels == 1:
-            continue
-        ids, count = ids * levels + part, count * levels
-        if count > TABLE:
-            ids, count = _dense(ids, count)
-    ids, count = _dense(ids, count)
-    first = np.empty(count, np.int64)
-    first[ids[::-1]] = np.arange(size - 1, -1, -1)
-    return ids, count, first
-
-
-def _dense(ids: Ids, count: int) -> tuple[Ids, int]:
-    if count == 1:
-        return ids, 1
-    if count <= max(TABLE, 4 * ids.size):
-        present = np.zeros(count, np.bool_)
-        present[ids] = True
-        place = np.cumsum(present) - 1
-        return place[ids], int(place[-1]) + 1
-    kept, dense = np.unique(ids, return_inverse=True)
-    return dense.astype(np.int64), kept.size
+        columns = 64 * len(self.kept) * words_of(bars) + self.outputs * self.tile(bars)
+        return 8 * (columns + len(self.tasks) * words_of(bars))
 
 
 class _Planner:
     """Collects instances; one use a shard."""
 
-    def __init__(self, shard: Shard) -> None:
-        self.shard, self.size = shard, len(shard)
-        self.scalars: dict[str, tuple[Ids, NDArray[np.float64]]] = {}
-        self.numbers: dict[Node, tuple[Ids, list[Ref]]] = {}
-        self.calls: dict[Node, tuple[Ids, list[int]]] = {}
-        self.conditions: dict[Node, tuple[Ids, Ids]] = {}
-        self.nodes: list[ProgramNode] = []
-        self.placed: dict[ProgramNode, int] = {}
-        self.columns: dict[Ref, int] = {}
+    def __init__(self, shard: Shard, room: float) -> None:
+        self.known, self.size, self.room = Instantiated(shard), len(shard), room
+        self.limit = max(FEW, self.size // 2)
+        self.merged = Merged(self.known)
+        self.private: set[Node] = set()
+        self.shared: dict[Node, Ids] = {}
         self.tasks: list[NDArray[np.int64]] = []
         self.levels: list[NDArray[np.float64]] = []
-        self.bitmaps = 0
+        self.rows = 0
 
-    def scalar(self, item: Scalar) -> tuple[Ids, NDArray[np.float64]]:
-        """Return (instance of each combination, value of each instance)."""
-        if item.key not in self.scalars:
-            names = sorted(item.names())
-            parts = [(self.shard.digits[n], self.shard.values[n].size) for n in names]
-            ids, _, first = compress(parts, self.size)
-            known = {n: self.shard.values[n][self.shard.digits[n][first]] for n in names}
-            with np.errstate(all="ignore"):  # what is not finite is refused where it is used
-                found = np.asarray(item.evaluate(known), np.float64)
-            values = np.broadcast_to(found, first.shape)
-            kept, place = np.unique(values, return_inverse=True)
-            self.scalars[item.key] = place[ids], kept
-        return self.scalars[item.key]
+    def choose_private(self, roots: Sequence[Node]) -> None:
+        """Decide which conditions are not worth a row for each instance, or have no room for it."""
+        nodes = list(dict.fromkeys(node for root in roots for node in ordered(root, logic_below)))
+        counts = {node: self.known.node(node).count for node in nodes}
+        self.private = {node for node in nodes if counts[node] > self.limit}
+        rows = sum(counts[node] for node in nodes if node not in self.private)
+        # the largest first, and what reads before what is read
+        for node in sorted(reversed(nodes), key=lambda x: -counts[x]):
+            if rows > self.room and counts[node] > 1 and logic_below(node) and node not in self.private:
+                self.private.add(node)
+                rows -= counts[node]
 
-    def call(self, node: Out) -> tuple[Ids, list[int]]:
-        """Return (instance of each combination, program node of each instance)."""
-        made = node.call
-        if made not in self.calls:
-            inputs = [self.number(x) for x in made.inputs]
-            params = [self.scalar(s) for s in made.params]
-            parts = [(ids, len(refs)) for ids, refs in inputs] + [(ids, values.size) for ids, values in params]
-            ids, _, first = compress(parts, self.size)
-            step, places = find_step(made.step), []
-            for combo in first.tolist():
-                refs = tuple(refs[ids[combo]] for ids, refs in inputs)
-                settings = step.check([float(values[ids[combo]]) for ids, values in params])
-                node_here = ProgramNode(made.step, refs, settings)
-                if node_here not in self.placed:  # another call of the step may have asked for it already
-                    self.placed[node_here] = len(self.nodes)
-                    self.nodes.append(node_here)
-                places.append(self.placed[node_here])
-            self.calls[made] = ids, places
-        return self.calls[made]
+    def share(self, root: Node) -> None:
+        """Give every instance of the shared conditions of a stream its row."""
+        for node in ordered(root, logic_below):
+            if node not in self.private and node not in self.shared:
+                found = self.known.node(node)
+                self.merged.own(found, found.count)
+                self.shared[node] = self._rows(node, found)
 
-    def number(self, node: Node) -> tuple[Ids, list[Ref]]:
-        """Return (instance of each combination, reference of each instance)."""
-        if node not in self.numbers:
-            if isinstance(node, Field):
-                found: tuple[Ids, list[Ref]] = np.zeros(self.size, np.int64), [node.name]
-            elif isinstance(node, Level):
-                ids, values = self.scalar(node.scalar)
-                found = ids, [constant(v) for v in values.tolist()]
-            else:
-                assert isinstance(node, Out)
-                ids, places = self.call(node)
-                found = ids, [(place, node.index) for place in places]
-            self.numbers[node] = found
-        return self.numbers[node]
-
-    def number_at(self, root: Node) -> tuple[Ids, list[Ref]]:
-        """Do as ``number``, inputs first, so that no chain is too long."""
-        for node in ordered(root):
-            self.number(node)
-        return self.number(root)
-
-    def condition_at(self, root: Node) -> tuple[Ids, Ids]:
-        """Do as ``condition``, inputs first, so that no chain is too long."""
-        for node in ordered(root, _logic_below):
-            if isinstance(node, Out) and node.call.step in COMPARISONS:
-                for side in node.call.inputs:
-                    self.number_at(side)
-            elif not _logic_below(node):
-                self.number_at(node)
-            self.condition(node)
-        return self.condition(root)
-
-    def column(self, ref: Ref) -> int:
-        """Return the place of a column that comparisons or distances read."""
-        return self.columns.setdefault(ref, len(self.columns))
-
-    def condition(self, node: Node) -> tuple[Ids, Ids]:
-        """Return (instance of each combination, bitmap row of each instance)."""
-        if node not in self.conditions:
-            self.conditions[node] = self._condition(node)
-        return self.conditions[node]
-
-    def _condition(self, node: Node) -> tuple[Ids, Ids]:
+    def _rows(self, node: Node, found: Instances) -> Ids:
+        sides, levels = np.full((found.count, 2), -1, np.int64), np.zeros((found.count, 2))
+        op, inputs = words.NONZERO, [node]
         if isinstance(node, Out) and node.call.step in LOGIC:
-            (left, lrows), (right, rrows) = (self.condition(x) for x in node.call.inputs)
-            ids, count, first = compress([(left, lrows.size), (right, rrows.size)], self.size)
-            sides = np.column_stack([lrows[left[first]], rrows[right[first]]])
-            return ids, self._emit(np.full(count, LOGIC[node.call.step]), sides, np.zeros((count, 2)))
+            for side, read in enumerate(node.call.inputs):
+                sides[:, side] = self.shared[read][self.known.node(read).ids[found.first]]
+            return self._emit(LOGIC[node.call.step], sides, levels)
         if isinstance(node, Out) and node.call.step in COMPARISONS:
-            (left, lrefs), (right, rrefs) = (self.number(x) for x in node.call.inputs)
-            ids, count, first = compress([(left, len(lrefs)), (right, len(rrefs))], self.size)
-            sides, levels = np.full((count, 2), -1, np.int64), np.zeros((count, 2))
-            for k, combo in enumerate(first.tolist()):
-                for side, ref in enumerate((lrefs[left[combo]], rrefs[right[combo]])):
-                    if isinstance(ref, float):
-                        levels[k, side] = ref
-                    else:
-                        sides[k, side] = self.column(ref)
-            return ids, self._emit(np.full(count, COMPARISONS[node.call.step]), sides, levels)
-        ids, refs = self.number(node)
-        sides, levels = np.full((len(refs), 2), -1, np.int64), np.zeros((len(refs), 2))
-        ops = np.full(len(refs), bitmap.NONZERO)
-        for k, ref in enumerate(refs):
-            if isinstance(ref, float):
-                ops[k], levels[k, 0] = bitmap.CONSTANT, ref
+            op, inputs = COMPARISONS[node.call.step], list(node.call.inputs)
+        elif isinstance(node, Level):
+            op = words.CONSTANT
+        for side, read in enumerate(inputs):
+            ids = self.known.node(read).ids[found.first]
+            if isinstance(read, Level):
+                levels[:, side] = self.merged.values(read)[ids]
             else:
-                sides[k, 0] = self.column(ref)
-        return ids, self._emit(ops, sides, levels)
+                sides[:, side] = self.merged.codes(read)[ids]
+        return self._emit(op, sides, levels)
 
-    def _emit(self, ops: NDArray[np.int64], sides: Ids, levels: NDArray[np.float64]) -> Ids:
-        rows = np.arange(self.bitmaps, self.bitmaps + ops.size)
-        self.bitmaps += ops.size
-        self.tasks.append(np.column_stack([ops, sides, rows]).astype(np.int64))
+    def _emit(self, op: int, sides: Ids, levels: NDArray[np.float64]) -> Ids:
+        rows = np.arange(self.rows, self.rows + len(sides))
+        self.rows += len(sides)
+        self.tasks.append(np.column_stack([np.full(len(sides), op), sides, rows]).astype(np.int64))
         self.levels.append(levels)
         return rows
 
+    def streams(self, roots: Sequence[Node]) -> tuple[Ids, Recipe]:
+        """Return the stream of each combination by role, and how the private ones are made."""
+        self.choose_private(roots)
+        for root in roots:
+            self.share(root)
+        writer = RecipeWriter(self.merged, self.private, self.shared, self.limit)
+        streams, beyond = np.empty((self.size, len(roots)), np.int64), self.rows
+        begins: dict[Node, int] = {}
+        for k, root in enumerate(roots):
+            found = self.known.node(root)
+            if root in self.shared:
+                streams[:, k] = self.shared[root][found.ids]
+            elif root not in begins:
+                begins[root], beyond = beyond, beyond + found.count
+            if root in begins:
+                streams[:, k] = begins[root] + found.ids
+            writer.stream(root)
+        return streams, writer.recipe()
 
-def _logic_below(node: Node) -> Sequence[Node]:
-    return node.call.inputs if isinstance(node, Out) and node.call.step in LOGIC else ()
 
-
-def plan(shard: Shard, shape: Shape) -> Work:
+def plan(shard: Shard, shape: Shape, room: float = np.inf) -> Work:
     """Return the distinct work of a shard whose combinations all have this shape.
+
+    Parameters
+    ----------
+    shard : Shard
+    shape : Shape
+    room : float
+        For how many rows of bitmaps there is memory; beyond, AND and OR of conditions become private.
 
     Raises
     ------
@@ -239,35 +199,41 @@ def plan(shard: Shard, shape: Shape) -> Work:
         For some combination a length or ``max_hold`` does not come out whole, or a number of the size rule is not
         above 0.
     """
-    planner = _Planner(shard)
-    streams = np.empty((len(shard), 4), np.int64)
-    for k, role in enumerate(SIGNALS):
-        ids, rows = planner.condition_at(shape.nodes[role])
-        streams[:, k] = rows[ids]
-    distances = np.full((len(shard), 2), -1, np.int64)
+    planner, m = _Planner(shard, room), len(shard)
+    merged = planner.merged
+    settings: list[Instances] = []
+    distances, factors = np.full((m, 2), -1, np.int64), np.ones((m, 2))
     for k, role in enumerate(ROLES[4:]):
         if role in shape.nodes:
-            ids, refs = planner.number_at(shape.nodes[role])
-            distances[:, k] = np.array([planner.column(ref) for ref in refs])[ids]
-    ids, values = planner.scalar(shape.trailing)
-    rules = np.zeros((len(shard), 2), np.int64)
-    rules[:, 0] = (values != 0.0)[ids]
-    ids, values = planner.scalar(shape.max_hold)
-    rules[:, 1] = np.array([whole_bars(v) for v in values.tolist()])[ids]
-    sizings = np.zeros((len(shard), 2))
+            distances[:, k], factors[:, k] = merged.distance(shape.nodes[role])
+            settings.append(planner.known.node(shape.nodes[role]))
+    streams, recipe = planner.streams([shape.nodes[role] for role in SIGNALS])
+    rules = np.zeros((m, 2), np.int64)
+    found, values = planner.known.scalar(shape.trailing)
+    rules[:, 0] = (values != 0.0)[found.ids]
+    settings.append(found)
+    found, values = planner.known.scalar(shape.max_hold)
+    rules[:, 1] = np.array([whole_bars(v) for v in values.tolist()])[found.ids]
+    settings.append(found)
+    sizings = np.zeros((m, 2))
     for k, (name, item) in enumerate(shape.size.numbers):
-        ids, values = planner.scalar(item)
+        found, values = planner.known.scalar(item)
         for value in values[~(np.isfinite(values) & (values > 0.0))].tolist():
             raise Usage(f"sizing {shape.size.kind}: {name} is {value:g}, expected a number above 0")
-        sizings[:, k] = values[ids]
+        sizings[:, k] = values[found.ids]
+        settings.append(found)
     return Work(
-        Program(tuple(planner.nodes), ()),
-        np.concatenate(planner.tasks),
-        np.concatenate(planner.levels),
-        tuple(len(t) for t in planner.tasks),
-        tuple(planner.columns),
+        Program(tuple(merged.nodes), ()),
+        np.concatenate(planner.tasks) if planner.tasks else np.zeros((0, 4), np.int64),
+        np.concatenate(planner.levels) if planner.levels else np.zeros((0, 2)),
+        tuple(merged.kept),
         streams,
         distances,
+        factors,
         rules,
         sizings,
+        planner.known.joint(settings).ids,
+        recipe,
+        merged.first_output[-1],
+        merged.owned,
     )

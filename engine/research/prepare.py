@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph.expression import FIELDS
-from engine.graph.machine import Machine
 from engine.graph.program import Sizing
 from engine.graph.resolve import Shape, resolve, switches
 from engine.graph.strategy import Signals, Size
-from engine.kernels.column import anchors
-from engine.research.bitmap import fill_bitmaps, words_of
+from engine.research.bitmap import words_of
+from engine.research.instances import compress
+from engine.research.merged import ONES
 from engine.research.plan import Work, plan
+from engine.research.private import rows_of
 from engine.research.space import Shard
+from engine.research.tiles import Columns
 from parquet_store.errors import Usage
 from pipelines import Bars
 
@@ -27,28 +28,36 @@ __all__ = ["Prepared", "pieces", "prepare", "shapes"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """The columns and bitmaps of a shard over one series, ready to be run."""
+    """The columns and bitmaps of a shard over one series, ready to be run.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (columns, 64 * words)
+        The columns combinations read, ``Work.kept``; what follows the last bar means nothing.
+    bitmaps : ndarray of uint64, shape (rows, words)
+        The shared conditions.
+    """
 
     work: Work
     shape: Shape
     values: NDArray[np.float64]
     bitmaps: NDArray[np.uint64]
-    distances: NDArray[np.int64]
 
 
 def shapes(drawn: Signals, sizing: Sizing | None, shard: Shard) -> Iterator[tuple[Shape, NDArray[np.int64]]]:
     """Yield each shape the signals take within a shard, with the places of its combinations."""
-    scalars = switches(drawn)
     known = {name: shard.column(name) for name in shard.digits}
     size = len(shard)
-    code = np.zeros(size, np.int64)
-    for scalar in scalars.values():
-        code = 2 * code + np.broadcast_to(np.asarray(scalar.evaluate(known)) != 0.0, (size,))
-    keys = list(scalars)
-    for pattern in np.unique(code).tolist():
-        on = {key: bool(pattern >> (len(keys) - 1 - k) & 1) for k, key in enumerate(keys)}
+    flags = {
+        key: np.broadcast_to(np.asarray(scalar.evaluate(known)) != 0.0, (size,))
+        for key, scalar in switches(drawn).items()
+    }
+    ids, count = compress([(flag.astype(np.int64), 2) for flag in flags.values()], size)
+    for pattern in range(count):
+        places = np.flatnonzero(ids == pattern) if count > 1 else np.arange(size)
+        on = {key: bool(flag[places[0]]) for key, flag in flags.items()}
         shape = resolve(drawn, lambda s, on=on: on[s.key])  # type: ignore[misc]
-        yield _sized(shape, sizing), np.flatnonzero(code == pattern)
+        yield _sized(shape, sizing), places
 
 
 def _sized(shape: Shape, sizing: Sizing | None) -> Shape:
@@ -61,49 +70,56 @@ def _sized(shape: Shape, sizing: Sizing | None) -> Shape:
 
 def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, workers: int) -> Prepared:
     """Compute the columns and bitmaps of a shard."""
-    machine = Machine(work.program)
     n = len(bars)
-    copied = [k for k, ref in enumerate(work.columns) if not isinstance(ref, tuple)]
-    values = np.empty((machine.outputs + len(copied), n))
-    fields = [getattr(bars, name) for name in FIELDS]
-    machine.point(fields, list(values[: machine.outputs]), 1)
-    machine.run(anchors(bars.number), 0, n)
-    machine.check_canaries()
-    place = np.full(len(work.columns) + 1, -1, np.int64)  # the last one answers for -1, "no column"
-    for k, ref in enumerate(work.columns):
-        if isinstance(ref, tuple):
-            place[k] = machine.output(ref)
-    for row, k in enumerate(copied, machine.outputs):
-        ref = work.columns[k]
-        place[k] = row
-        values[row] = getattr(bars, ref) if isinstance(ref, str) else ref
-    tasks = work.tasks.copy()
-    compares = tasks[:, 0] < 5  # LESS to NONZERO read columns
-    tasks[compares, 1:3] = place[tasks[compares, 1:3]]
-    bitmaps = np.empty((len(tasks), words_of(n)), np.uint64)
-    at = 0
-    for stage in work.stages:
-        cuts = np.linspace(at, at + stage, min(workers, stage) + 1).astype(int).tolist()
-        jobs = [
-            pool.submit(fill_bitmaps, tasks, work.levels, values, bitmaps, a, b) for a, b in itertools.pairwise(cuts)
-        ]
-        for job in jobs:
-            job.result()
-        at += stage
-    return Prepared(work, shape, values, bitmaps, place[work.distances])
+    values = rows_of(len(work.kept), n)
+    whole: dict[int, NDArray[np.float64]] = {}
+    for row, code in zip(values, work.kept, strict=True):
+        if code == ONES:
+            row[:] = 1.0
+        elif code < len(FIELDS):
+            row[:n] = getattr(bars, FIELDS[code])
+        else:
+            whole[code - len(FIELDS)] = row
+    bitmaps = np.empty((len(work.tasks), words_of(n)), np.uint64)
+    Columns(bars, work.program, work.tile(n), whole, workers).fill(work.tasks, work.levels, bitmaps, pool)
+    return Prepared(work, shape, values, bitmaps)
 
 
 def pieces(
     bars: Bars, drawn: Signals, sizing: Sizing | None, shard: Shard, budget: int
 ) -> Iterator[tuple[Shard, NDArray[np.int64], Shape, Work]]:
-    """Yield (part, places in the shard, shape, work), each within the memory budget."""
+    """Yield (part, places in the shard, shape, work), each within the memory budget if it can be."""
+    n = len(bars)
     for shape, places in shapes(drawn, sizing, shard):
         queue = [places]
         while queue:
             here = queue.pop(0)
             part = shard.take(here)
-            work = plan(part, shape)
-            if work.bytes(len(bars)) > budget and len(here) > 1:
-                queue = [*np.array_split(here, 2), *queue]
+            work = plan(part, shape, budget / (16 * words_of(n)))
+            parts = -(-work.bytes(n) // budget)
+            split = divided(part, work.owned, parts) if parts > 1 else []
+            if split:
+                queue = [*(here[mask] for mask in split), *queue]
                 continue
-            yield part, here, shape, work
+            order = work.visited()
+            yield (
+                (part, here, shape, work)
+                if order is None
+                else (part.take(order), here[order], shape, work.taken(order))
+            )
+
+
+def divided(part: Shard, owned: dict[str, float], parts: int) -> list[NDArray[np.bool_]]:
+    """Return masks that divide a part by the values of the parameter on which most of its memory depends.
+
+    So what depends on it is computed once, and only what does not is computed again.  Empty if there is none.
+    """
+    found: tuple[float, str, NDArray[np.int64]] | None = None
+    for name, bitmaps in owned.items():
+        distinct = np.unique(part.digits[name])
+        if distinct.size > 1 and (found is None or bitmaps > found[0]):
+            found = bitmaps, name, distinct
+    if found is None:
+        return []
+    _, name, distinct = found
+    return [np.isin(part.digits[name], some) for some in np.array_split(distinct, min(parts, distinct.size))]

@@ -22,6 +22,7 @@ from engine.research.events import run_combination
 from engine.research.lanes import run_shard
 from engine.research.plan import plan
 from engine.research.prepare import Prepared, pieces, prepare, shapes
+from engine.research.private import any_set, scratch_for
 from engine.research.space import Shard, Space
 from engine.simulate.account import TRADE
 from engine.simulate.costs import SIZING_CODES, Costs, SizingNumbers
@@ -147,7 +148,14 @@ def sweep_bars(
 
 
 def _refuse_shorts(bars: Bars, ready: Prepared, costs: Costs) -> None:
-    if not costs.short and ready.bitmaps[np.unique(ready.work.streams[:, 2])].any():
+    if costs.short:
+        return
+    work, rows = ready.work, np.unique(ready.work.streams[:, 2])
+    if rows[-1] < len(ready.bitmaps):
+        short = bool(ready.bitmaps[rows].any())
+    else:
+        short = any_set(2, work.recipe, work.streams, ready.values, ready.bitmaps, scratch_for(work.recipe, len(bars)))
+    if short:
         raise Usage(
             f"{bars.source}: the strategy goes short, a spot market does not; use a perpetual or set costs short=true"
         )
@@ -159,7 +167,7 @@ def trades_of(bars: Bars, sweep: Sweep, combo: int) -> NDArray[Any]:
     with ThreadPoolExecutor(1) as pool:
         _, _, shape, work = next(pieces(bars, sweep.drawn, sweep.sizing, shard, BUDGET))
         ready = prepare(bars, work, shape, pool, 1)
-    stop, target = ready.distances[0].tolist()
+    stop, target = work.distances[0].tolist()
     sizing = SizingNumbers(float(SIZING_CODES[shape.size.kind]), *work.sizings[0].tolist())
     trades, none = np.zeros(1024, TRADE), np.empty(0)
     while True:
@@ -168,6 +176,8 @@ def trades_of(bars: Bars, sweep: Sweep, combo: int) -> NDArray[Any]:
             tuple(ready.bitmaps[k] for k in work.streams[0]),
             ready.values[stop] if stop >= 0 else none,
             ready.values[target] if target >= 0 else none,
+            float(work.factors[0, 0]),
+            float(work.factors[0, 1]),
             bool(work.rules[0, 0]),
             int(work.rules[0, 1]),
             sizing,

@@ -40,6 +40,8 @@ def run_events(
         tuple(pack(x) for x in signals),
         none if decisions.stop is None else decisions.stop,
         none if decisions.target is None else decisions.target,
+        1.0,
+        1.0,
         bool(decisions.trailing),
         int(decisions.max_hold),
         sizing_numbers(sizing),

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.jit import compiled
-from engine.research import bitmap
+from engine.research import words as bitmap
 from engine.research.bitmap import NEVER, bit, fill_bitmaps, next_entry, next_of, words_of
 from tests.research.swept import pack
 
@@ -36,15 +42,41 @@ def bits(a, n):  # type: ignore[no-untyped-def]
 
 
 def fill(values: NDArray[np.float64], tasks: list[tuple[int, int, int]], levels: list[tuple[float, float]]) -> list:
-    """Return each task's bitmap as flags, the unused bits of the last word checked to be 0."""
+    """Return each task's bitmap as flags, the unused bits of the last word checked to be 0.
+
+    The words are filled in pieces, from columns that end where a page of memory nobody may read begins.
+    """
     count = values.shape[1]
     rows = np.array([(*task, k) for k, task in enumerate(tasks)], np.int64)
     out = np.full((len(tasks), words_of(count)), 0xDEADBEEFDEADBEEF, np.uint64)
-    fill_bitmaps(rows, np.array(levels, np.float64), values, out, 0, len(tasks))
+    with guarded(values) as sources:
+        cuts = sorted({0, words_of(count) // 2, words_of(count)})
+        for first, last in itertools.pairwise(cuts):
+            fill_bitmaps(rows, np.array(levels, np.float64), sources, count, out, first, last)
     flags = [np.unpackbits(row.view(np.uint8), bitorder="little") for row in out]
     for row in flags:
         assert not row[count:].any()
     return [row[:count].astype(np.bool_) for row in flags]
+
+
+@contextmanager
+def guarded(values: NDArray[np.float64]) -> Iterator[NDArray[np.uint64]]:
+    """Yield the addresses of copies of these columns, each of which ends at a page that must not be read."""
+    page, libc = mmap.PAGESIZE, ctypes.CDLL(None, use_errno=True)
+    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    sources, kept = [], []
+    for column in values:
+        size = -(-column.nbytes // page) * page
+        memory = mmap.mmap(-1, size + page)
+        whole = np.frombuffer(memory, np.uint8)
+        at = whole.ctypes.data
+        whole[size - column.nbytes : size] = column.view(np.uint8)
+        assert libc.mprotect(at + size, page, 0) == 0
+        sources.append(at + size - column.nbytes)
+        kept.append((whole, at + size))
+    yield np.array(sources, np.uint64)
+    for _, at in kept:
+        assert libc.mprotect(at, page, 3) == 0
 
 
 def compare(op: int, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:

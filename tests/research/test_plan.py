@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.graph import Param, Signals, Strategy, bind, columns, ta
-from engine.research.plan import compress, plan
+from engine.research.instances import Instances, compress
+from engine.research.plan import plan
 from engine.research.prepare import pieces, prepare, shapes
 from engine.research.space import Shard, Space
 from engine.research.sweep import Sweep
+from engine.research.tiles import Columns
 from engine.simulate import Costs, decisions_of
 from engine.strategies import STRATEGIES
 from parquet_store import Usage
@@ -94,7 +96,7 @@ def test_pieces_keep_to_the_budget_and_to_each_programs_columns(budget: int) -> 
     seen: list[int] = []
     with ThreadPoolExecutor(2) as pool:
         for part, here, shape, work in pieces(bars, sweep.drawn, sweep.sizing, only(sweep), budget):
-            assert work.bytes(len(bars)) <= budget or len(part) == 1
+            assert work.bytes(len(bars)) <= budget or all(np.ptp(part.digits[name]) == 0 for name in work.owned)
             np.testing.assert_array_equal(part.combo, here)
             seen += part.combo.tolist()
             ready = prepare(bars, work, shape, pool, 2)
@@ -104,10 +106,12 @@ def test_pieces_keep_to_the_budget_and_to_each_programs_columns(budget: int) -> 
                 flags = (wanted.long_entry, wanted.long_exit, wanted.short_entry, wanted.short_exit)
                 for row, flag in zip(work.streams[k], flags, strict=True):
                     np.testing.assert_array_equal(ready.bitmaps[row], pack(flag))
-                for place, distance in zip(ready.distances[k], (wanted.stop, wanted.target), strict=True):
+                for place, factor, distance in zip(
+                    work.distances[k], work.factors[k], (wanted.stop, wanted.target), strict=True
+                ):
                     assert (place < 0) == (distance is None)
                     if distance is not None:
-                        assert ready.values[place].tobytes() == distance.tobytes()
+                        assert (factor * ready.values[place, : len(bars)]).tobytes() == distance.tobytes()
                 assert work.rules[k].tolist() == [wanted.trailing, wanted.max_hold]
                 np.testing.assert_array_equal(work.sizings[k], [*(v for _, v in program.sizing.numbers), 0.0, 0.0][:2])
     assert sorted(seen) == list(range(sweep.space.size))
@@ -117,7 +121,8 @@ def test_pieces_keep_to_the_budget_and_to_each_programs_columns(budget: int) -> 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 2**32 - 1)), max_size=5), st.integers(1, 60))
 def test_joint_instances_are_the_distinct_tuples(parts: list[tuple[int, int]], size: int) -> None:
     drawn = [(np.random.default_rng(seed).integers(0, levels, size), levels) for levels, seed in parts]
-    ids, count, first = compress(drawn, size)
+    ids, count = compress(drawn, size)
+    first = Instances(ids, count, frozenset()).first
     tuples = list(zip(*(part.tolist() for part, _ in drawn), strict=True)) or [()] * size
     assert count == len(set(tuples)) == first.size == int(ids.max()) + 1
     for combo, place in enumerate(ids.tolist()):
@@ -130,9 +135,9 @@ def test_joint_instances_of_many_levels_do_not_overflow() -> None:
     size = 20_000
     drawn = [(rng.integers(0, 10**6, size), 10**6) for _ in range(5)]
     drawn[1] = drawn[0]
-    ids, count, first = compress(drawn, size)
+    ids, count = compress(drawn, size)
     assert count == len(set(zip(*(part.tolist() for part, _ in drawn), strict=True)))
-    np.testing.assert_array_equal(ids[first], np.arange(count))
+    np.testing.assert_array_equal(ids[Instances(ids, count, frozenset()).first], np.arange(count))
 
 
 class Odd(Strategy):
@@ -176,6 +181,8 @@ def test_memory_is_counted_as_it_is_taken() -> None:
     with ThreadPoolExecutor(1) as pool:
         for _, _, shape, work in pieces(bars, sweep.drawn, sweep.sizing, only(sweep), 1 << 30):
             ready = prepare(bars, work, shape, pool, 1)
-            taken = ready.values.nbytes + ready.bitmaps.nbytes
+            bench = Columns(bars, work.program, work.tile(len(bars)), {}, 1).bench
+            assert bench.shape == (work.outputs, 1_024)
+            taken = ready.values.nbytes + ready.bitmaps.nbytes + bench.nbytes
             assert taken == work.bytes(len(bars))
             assert math.isfinite(taken)
