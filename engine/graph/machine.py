@@ -27,6 +27,7 @@ __all__ = ["Machine", "run_nodes"]
 FUNCTION, INPUTS, OUTPUTS, PARAMS, STATE, RING, WIDTH = range(7)
 CANARY = 3.0e-157
 TILE = 4096
+WORD, PAIR = 8, 16  # bytes of a number, of a port
 
 
 @intrinsic
@@ -71,40 +72,46 @@ class Machine:
         self.params = np.array([p for node in program.nodes for p in node.params] + [0.0])
         self.ports = np.zeros((sum(len(n.inputs) for n in program.nodes) + self.outputs, 2), np.uint64)
         self.table = np.zeros((len(steps), WIDTH), np.uint64)
+        functions = {made.name: address(made) for made in {made.name: made for made in steps}.values()}
+        ports, params, memory = (x.ctypes.data for x in (self.ports, self.params, self.memory))
+        rows = np.zeros((len(steps), WIDTH), np.uint64).tolist()  # lists: a program may have thousands of nodes
         port = param = 0
-        for k, (made, node) in enumerate(zip(steps, program.nodes, strict=True)):
-            at = int(ends[k])
+        for k, (made, node, at) in enumerate(zip(steps, program.nodes, ends[:-1].tolist(), strict=True)):
             self.memory[at : at + len(made.state)] = made.state
-            row = self.table[k]
-            row[FUNCTION] = address(made)
-            row[INPUTS] = self.ports[port:].ctypes.data
-            row[OUTPUTS] = self.ports[port + len(node.inputs) :].ctypes.data
-            row[PARAMS] = self.params[param:].ctypes.data
-            row[STATE] = self.memory[at:].ctypes.data
-            row[RING] = self.memory[at + len(made.state) :].ctypes.data
+            row = rows[k]
+            row[FUNCTION] = functions[made.name]
+            row[INPUTS] = ports + PAIR * port
+            row[OUTPUTS] = ports + PAIR * (port + len(node.inputs))
+            row[PARAMS] = params + WORD * param
+            row[STATE] = memory + WORD * at
+            row[RING] = memory + WORD * (at + len(made.state))
             port += len(node.inputs) + len(made.outputs)
             param += len(node.params)
+        self.table[:] = np.array(rows, np.uint64).reshape(self.table.shape)
 
     def __reduce__(self) -> Any:
         raise TypeError("a machine holds addresses of this process: send the program, and the checkpoint of its state")
 
     def point(self, fields: list[NDArray[np.float64]], outputs: list[NDArray[np.float64]], stride: int) -> None:
         """Point the table at these arrays: five fields and an array for each output; stride 1 (columns) or 0 (live)."""
-        port = constant = 0
-        bases = [x.ctypes.data for x in fields], [x.ctypes.data for x in outputs]
+        constants = self.constants.ctypes.data
+        bases, columns = (
+            dict(zip(FIELDS, (x.ctypes.data for x in fields), strict=True)),
+            [x.ctypes.data for x in outputs],
+        )
+        first = self.first_output.tolist()
+        ports: list[tuple[int, int]] = []
         for k, node in enumerate(self.program.nodes):
             for ref in node.inputs:
                 if isinstance(ref, str):
-                    self.ports[port] = bases[0][FIELDS.index(ref)], stride
+                    ports.append((bases[ref], stride))
                 elif isinstance(ref, tuple):
-                    self.ports[port] = bases[1][self.output(ref)], stride
+                    ports.append((columns[first[ref[0]] + ref[1]], stride))
                 else:
-                    self.ports[port] = self.constants[constant:].ctypes.data, 0
-                    constant += 1
-                port += 1
-            for j in range(self.first_output[k], self.first_output[k + 1]):
-                self.ports[port] = bases[1][j], stride
-                port += 1
+                    ports.append((constants, 0))
+                    constants += WORD
+            ports += [(columns[j], stride) for j in range(first[k], first[k + 1])]
+        self.ports[:] = np.array(ports, np.uint64).reshape(self.ports.shape)
 
     def output(self, ref: Ref) -> int:
         """Return the place of a node's output among all outputs."""

@@ -3,7 +3,7 @@
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from engine.jit import compiled, inlined
+from engine.jit import compiled_bare, inlined_bare
 from engine.research.words import (
     BOTH,
     BYTES,
@@ -27,7 +27,7 @@ def words_of(bars: int) -> int:
     return (bars + 63) // 64
 
 
-@inlined
+@inlined_bare
 def pack_columns(op, left, right, bars, out, first, last):
     """Write words ``first`` to ``last`` of the comparison of two columns, given by the addresses of their bar 0."""
     whole, shift = min(last, bars >> 6), BYTES * np.uintp(first)
@@ -37,7 +37,7 @@ def pack_columns(op, left, right, bars, out, first, last):
         out[whole] = part_of_columns(op, left + shift, right + shift, bars & 63)
 
 
-@inlined
+@inlined_bare
 def pack_level(op, left, level, swapped, bars, out, first, last):
     """Write words ``first`` to ``last`` of the comparison of a column with a level."""
     whole, shift = min(last, bars >> 6), BYTES * np.uintp(first)
@@ -46,7 +46,7 @@ def pack_level(op, left, level, swapped, bars, out, first, last):
         out[whole] = part_of_level(op, left + BYTES * np.uintp(whole), level, swapped, bars & 63)
 
 
-@inlined
+@inlined_bare
 def pack_truth(truth, bars, out, first, last):
     """Write words ``first`` to ``last`` of what is always true or never."""
     for j in range(first, last):
@@ -55,7 +55,7 @@ def pack_truth(truth, bars, out, first, last):
         out[last - 1] = ALL >> np.uint64(64 - (bars & 63))
 
 
-@compiled
+@compiled_bare
 def fill_bitmaps(tasks, levels, sources, bars, bitmaps, first, last):
     """Compute words ``first`` to ``last`` of every row that ``tasks`` ask for.
 
@@ -94,7 +94,7 @@ def fill_bitmaps(tasks, levels, sources, bars, bitmaps, first, last):
             pack_columns(op, np.uintp(sources[left]), np.uintp(sources[right]), bars, out, first, last)
 
 
-@inlined
+@inlined_bare
 def next_of(a, b, start):
     """Return the first bar from ``start`` on whose bit is set in ``a`` or in ``b``, NEVER if none."""
     j = start >> 6
@@ -109,7 +109,7 @@ def next_of(a, b, start):
     return np.int64(j * 64) + np.int64(trailing_zeros(word))
 
 
-@inlined
+@inlined_bare
 def next_entry(long_entry, long_exit, short_entry, short_exit, start):
     """Return the first bar from ``start`` on where exactly one side may enter, NEVER if none."""
     j = start >> 6
@@ -125,7 +125,7 @@ def next_entry(long_entry, long_exit, short_entry, short_exit, start):
     return np.int64(j * 64) + np.int64(trailing_zeros(word))
 
 
-@inlined
+@inlined_bare
 def bit(a, i):
     """Return whether bar ``i``'s bit is set."""
     return (a[i >> 6] >> np.uint64(i & 63)) & np.uint64(1) != np.uint64(0)

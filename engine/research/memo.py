@@ -3,87 +3,153 @@
 Exact wherever a trade scales with the equity it begins with and nothing else of the past: sizes that are a fraction
 of equity, no quantity steps, no minimum notional, no reversals, costs above 0 (without costs equal equities tie, and
 ties would hang on rounding).  Elsewhere the sweep runs ``engine.research.events``.
+
+Combinations that leave alike (one exit stream, the same distances, rules and size) are a group: there a trade is
+known by the bar it enters at alone.
 """
 
+from __future__ import annotations
+
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.jit import compiled, inlined
-from engine.research.bitmap import next_entry, next_of
-from engine.research.events import hold, listed, mark, sealed, settle
-from engine.research.private import distance, fill_private, stream
-from engine.simulate.costs import SizingNumbers
-from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity, to_tick
+from engine.jit import compiled_bare, inlined_bare
+from engine.research.course import (
+    Course,
+    Trades,
+    extremes,
+    joined,
+    sealed,
+    settle,
+    trade_hash,
+    walk,
+    write_row,
+)
+from engine.research.exits import resting_exit
+from engine.research.private import distance, fill_private
+from engine.research.scan import ZERO, gather, next_set
+from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity
 
-BITS = 15
-(
-    GROWTH, SUM, SQUARE, DOWN, HIGHEST, DRAWDOWN, LOWEST, INVESTED, RATIO, PROFIT, FEES, EXIT, LONGEST, AT_PEAK,
-    CASH, QUANTITY, CLOSED, WIDTH,
-) = range(18)  # fmt: skip
+ROOM, BITS = 1 << 15, 17
+GROWTH, SUM, SQUARE, DOWN, HIGHEST, LOWEST, DRAWDOWN, FEES, PROFIT, RATIO, CASH, QUANTITY, FIGURES = range(13)
+LEFT, AT_PEAK, LONGEST, NAME, FACTS = range(5)  # LEFT: the exit's bar, the number of bars where it is still open
+USED, STAMP = range(2)
 
 
-@inlined
-def trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, whole, nowhere, row):
-    """Fill ``row`` with what a long trade entered at bar ``entry`` and left after the close of ``last`` does to 1."""
-    open, _high, _low, close = prices
-    n = close.size
-    price = fill_price(open[entry], 1.0, costs.slippage)
-    reference = price if costs.at_fill != 0.0 else fill_price(close[entry - 1], 1.0, costs.slippage)
-    quantity = order_quantity(sizing.kind, sizing.first, sizing.second, 1.0, reference, stop_d, 0.0, 0.0, costs)
-    quantity = affordable_quantity(quantity, price, 1.0, costs)
+class Memory(NamedTuple):
+    """The trades remembered, one a thread.
+
+    Attributes
+    ----------
+    slots : ndarray of int64, shape (bars,)
+        For each bar the row of the trade that enters there, below the stamp of its group.
+    index : ndarray of int64, shape (2**BITS,)
+        The row of a key, -1: none.
+    keys : ndarray of int64, shape (ROOM,)
+    facts : ndarray of int64, shape (ROOM, FACTS)
+    figures : ndarray of float64, shape (ROOM, FIGURES)
+    state : ndarray of int64, shape (2,)
+        Rows used, the stamp of the group at hand.
+    """
+
+    slots: NDArray[np.int64]
+    index: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    facts: NDArray[np.int64]
+    figures: NDArray[np.float64]
+    state: NDArray[np.int64]
+    whole: NDArray[np.int64]
+    nowhere: NDArray[np.float64]
+
+
+def new_memory(bars: int) -> Memory:
+    """Return an empty memory for a series of ``bars`` bars."""
+    return Memory(
+        np.zeros(bars, np.int64),
+        np.full(1 << BITS, -1, np.int64),
+        np.empty(ROOM, np.int64),
+        np.empty((ROOM, FACTS), np.int64),
+        np.empty((ROOM, FIGURES)),
+        np.zeros(2, np.int64),
+        np.array([0, bars]),
+        np.empty((1, 2)),
+    )
+
+
+@inlined_bare
+def remember(market, entry, price, quantity, left, sold, costs, whole, nowhere, figures, facts):
+    """Fill a row with what a long trade of an account of 1 comes to; left at bar ``left``, sold at ``sold``."""
+    n = market.close.size
     fee = costs.fee * (quantity * price)
     cash = 1.0 - (quantity * price + fee)
-    protected = stop_d == stop_d or target_d == target_d
-    trail = stop_d / price if trailing else np.nan
-    course = (1.0, 1.0, entry - 1, 0.0, 0.0, 0.0, np.int64(0), 0.0, np.int64(0), np.int64(0))
-    course, reason, exit_price, exit_bar = hold(
-        prices, 1.0, entry, min(last, n - 1), cash, quantity,
-        to_tick(price - stop_d, costs.price_tick), to_tick(price + target_d, costs.price_tick),
-        trail, protected, False, costs.price_tick, price, course, whole, nowhere,
-    )  # fmt: skip
-    closed = True
-    if reason == NO_EXIT:
-        closed = last + 1 < n
-        exit_bar = last + 1 if closed else np.int64(n - 1)
-        exit_price = open[exit_bar] if closed else np.nan
-    lowest = np.inf
-    for u in range(entry, exit_bar + (0 if closed else 1)):
-        lowest = min(lowest, close[u])
-    lowest = cash + quantity * lowest if lowest < np.inf else 1.0
-    row[RATIO] = row[PROFIT] = 0.0
-    row[FEES] = fee
-    if closed:
-        sold = fill_price(exit_price, -1.0, costs.slippage)
+    course = Course(1.0, 1.0, entry - 1, 0.0, 0.0, 0.0, np.int64(0), 0.0, np.int64(0), np.int64(0))
+    course = walk(course, market.close, entry, left - 1, cash, quantity, False, whole, nowhere)
+    lowest = cash + quantity * extremes(market.close, entry, left - 1)[0] if left > entry else 1.0
+    profit = paid = 0.0
+    if left < n:
         paid = costs.fee * (quantity * sold)
         after = cash + (quantity * sold - paid)
-        course = mark(course, exit_bar, after, True, whole, nowhere)
+        course = walk(course, market.close, left, left, after, 0.0, True, whole, nowhere)
         lowest = min(lowest, after)
-        row[PROFIT] = quantity * (sold - price) - (fee + paid)
-        row[RATIO] = row[PROFIT] / (quantity * price)
-        row[FEES] = fee + paid
-    row[GROWTH], row[HIGHEST], row[AT_PEAK] = course[0], course[1], course[2]
-    row[SUM], row[SQUARE], row[DOWN] = course[3], course[4], course[5]
-    row[INVESTED], row[DRAWDOWN], row[LONGEST] = course[6], course[7], course[8]
-    row[LOWEST], row[EXIT], row[CASH], row[QUANTITY] = lowest, exit_bar, cash, quantity
-    row[CLOSED] = 1.0 if closed else 0.0
+        profit = quantity * (sold - price) - (fee + paid)
+    figures[GROWTH], figures[HIGHEST], figures[LOWEST] = course.equity, course.peak, lowest
+    figures[SUM], figures[SQUARE], figures[DOWN] = course.total, course.square, course.downside
+    figures[DRAWDOWN], figures[FEES] = course.drawdown, fee + paid
+    figures[PROFIT], figures[RATIO] = profit, profit / (quantity * price)
+    figures[CASH], figures[QUANTITY] = cash, quantity
+    facts[LEFT], facts[AT_PEAK], facts[LONGEST] = left, course.at_peak, course.longest
+    facts[NAME] = np.int64(trade_hash(entry, left, 1.0))
 
 
-@inlined
-def recovery(close, entry, row, equity, peak, at_peak, longest):
-    """Return (at_peak, longest) after a trade that begins under water and climbs above the old peak."""
-    end = np.int64(row[EXIT])
-    closed = row[CLOSED] != 0.0
-    for u in range(entry, end + 1):
-        now = equity * (row[GROWTH] if closed and u == end else row[CASH] + row[QUANTITY] * close[u])
-        if now >= peak:
-            longest = max(longest, u - 1 - at_peak)
-            peak, at_peak = now, u
-    return at_peak, max(longest, end - at_peak)
+@inlined_bare
+def recall(market, asked, i, config, decided, leave, costs, whole, nowhere, memory):
+    """Return the row of the long trade decided at a bar, computed if it is not known; -1: there is no entry."""
+    n, entry = market.close.size, decided + 1
+    has_stop, has_target = asked.distances[i, 0] >= 0, asked.distances[i, 1] >= 0
+    stop_d, target_d = distance(i, 0, asked, decided), distance(i, 1, asked, decided)
+    if (has_stop and not stop_d > 0.0) or (has_target and not target_d > 0.0):
+        return np.int64(-1)
+    last = next_set(leave, entry)
+    if asked.rules[i, 1] > 0:
+        last = min(last, entry + asked.rules[i, 1] - 1)
+    price = fill_price(market.open[entry], 1.0, costs.slippage)
+    left, level, rested = min(last + 1, np.int64(n)), np.nan, np.int64(0)
+    if has_stop or has_target:
+        reason, level, bar = resting_exit(
+            market, 1.0, price, stop_d, target_d, asked.rules[i, 0] != 0, entry, left - 1, costs.price_tick
+        )
+        if reason != NO_EXIT:
+            left, rested = bar, np.int64(1)
+    key = ((config * np.int64(n) + entry) * np.int64(n + 1) + left) * 2 + rested
+    place = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - BITS))
+    row = memory.index[place]
+    if row >= 0 and memory.keys[row] == key:
+        return row
+    if memory.state[USED] == ROOM:  # begin again
+        memory.index[:] = -1
+        memory.state[USED] = 0
+        memory.state[STAMP] += 1
+    row = memory.state[USED]
+    memory.state[USED] += 1
+    memory.index[place], memory.keys[row] = row, key
+    reference = price if costs.at_fill != 0.0 else fill_price(market.close[decided], 1.0, costs.slippage)
+    quantity = order_quantity(
+        asked.kind, asked.sizings[i, 0], asked.sizings[i, 1], 1.0, reference, stop_d, 0.0, 0.0, costs
+    )
+    quantity = affordable_quantity(quantity, price, 1.0, costs)
+    if rested == 0 and left < n:
+        level = market.open[left]
+    sold = fill_price(level, -1.0, costs.slippage)
+    remember(market, entry, price, quantity, left, sold, costs, whole, nowhere, memory.figures[row], memory.facts[row])
+    return row
 
 
-@inlined
-def split(close, entry, row, bounds, block, total, square, sums):
-    """Return the block a trade ends in, having told ``sums`` of each block that ends before; see ``mark``."""
-    end = np.int64(row[EXIT])
+@inlined_bare
+def split(close, entry, figures, left, bounds, block, total, square, sums):
+    """Return the block a trade ends in, having told ``sums`` of each block that ends before; see ``walk``."""
+    end = min(left, close.size - 1)
     before = 1.0
     for u in range(entry, end + 1):
         while u >= bounds[block + 1]:
@@ -91,7 +157,7 @@ def split(close, entry, row, bounds, block, total, square, sums):
             block += 1
         if end < bounds[block + 1]:
             break
-        now = row[CASH] + row[QUANTITY] * close[u]
+        now = figures[CASH] + figures[QUANTITY] * close[u]
         r = now / before - 1.0
         before = now
         total += r
@@ -99,122 +165,108 @@ def split(close, entry, row, bounds, block, total, square, sums):
     return block
 
 
-@compiled
-def run_remembered(
-    prices,
-    bitmaps,
-    streams,
-    values,
-    distances,
-    factors,
-    rules,
-    configs,
-    fractions,
-    kind,
-    costs,
-    bounds,
-    recipe,
-    scratch,
-    keys,
-    rows,
-    start,
-    stop,
-    tally,
-    sums,
-    lists,
-):
-    """Run long-only combinations ``start`` to ``stop`` with a memory.
+@inlined_bare
+def recovery(close, entry, figures, left, equity, peak, at_peak, longest):
+    """Return (at_peak, longest) after a trade that begins under water and climbs above the old peak."""
+    end = min(left, close.size - 1)
+    for u in range(entry, end + 1):
+        now = equity * (figures[GROWTH] if u == left else figures[CASH] + figures[QUANTITY] * close[u])
+        if now >= peak:
+            longest = max(longest, u - 1 - at_peak)
+            peak, at_peak = now, u
+    return at_peak, max(longest, end - at_peak)
+
+
+@compiled_bare
+def run_remembered(market, asked, configs, groups, costs, bounds, streams, scratch, memory, start, stop, answers):
+    """Run long-only combinations ``start`` to ``stop`` of ``asked.order`` with a memory.
 
     Parameters
     ----------
-    recipe, scratch
-        See ``engine.research.private``.
     configs : ndarray of int64, shape (m,)
-        For each combination the number of its distances, rules and size: equal numbers share the memory.
-    fractions : ndarray of float64, shape (m,)
-        The first number of the size rule ``kind``.
-    keys : ndarray of int64, shape (2**BITS,)
-    rows : ndarray of float64, shape (2**BITS, WIDTH)
-        The memory; ``keys`` -1 where empty.  One a thread.
+        For each combination the number of its distances, rules and size.
+    groups : ndarray of int64, shape (m,)
+        For each combination the number of its exit stream and config; equal numbers should be neighbours in the order.
     """
-    close = prices[3]
+    close = market.close
     n = close.size
-    cash = costs.initial_cash
-    whole, nowhere = np.array([0, n]), np.empty((1, 2))
-    for i in range(start, stop):
-        fill_private(i, recipe, streams, values, bitmaps, scratch)
-        long_entry = stream(i, 0, recipe, streams, bitmaps, scratch)
-        long_exit = stream(i, 1, recipe, streams, bitmaps, scratch)
-        nothing = stream(i, 2, recipe, streams, bitmaps, scratch)
-        has_stop, has_target = distances[i, 0] >= 0, distances[i, 1] >= 0
-        trailing, max_hold = rules[i, 0] != 0, rules[i, 1]
-        config, sizing = configs[i], SizingNumbers(kind, fractions[i], 0.0)
-        equity = peak = cash
+    initial = costs.initial_cash
+    whole, nowhere = memory.whole, memory.nowhere
+    shared, roots = len(asked.bitmaps), asked.recipe.roots
+    slots, facts, figures, state = memory.slots, memory.facts, memory.figures, memory.state
+    group = np.int64(-1)
+    for at in range(start, stop):
+        i = asked.order[at]
+        fill_private(i, asked, scratch)
+        a, b = asked.streams[i, 0], asked.streams[i, 1]
+        long_entry = asked.bitmaps[a] if a < shared else scratch.words[roots[0]]
+        long_exit = asked.bitmaps[b] if b < shared else scratch.words[roots[1]]
+        if groups[i] != group:
+            group = groups[i]
+            state[STAMP] += 1
+        gather(long_entry, long_exit, long_entry, long_entry, False, streams)
+        sums = answers.sums[i]
+        equity = peak = initial
         at_peak, longest = np.int64(-1), np.int64(0)
-        total = square = downside = drawdown = invested = 0.0
-        gains = losses = ratio = fees = wins = closed = 0.0
-        is_open = 0.0
-        t = block = np.int64(0)
-        made = np.uint64(0)
-        while True:
-            decided = next_entry(long_entry, long_exit, nothing, nothing, t)
+        total = square = downside = drawdown = 0.0
+        gains = losses = ratio = fees = wins = closed = is_open = 0.0
+        invested = block = t = np.int64(0)
+        name = ZERO
+        edge = bounds[1]
+        while t < n:
+            decided = next_set(streams.enter, t)
             if decided + 1 >= n:
                 break
             entry = decided + 1
-            t = entry
-            stop_d = distance(i, 0, distances, factors, values, decided)
-            target_d = distance(i, 1, distances, factors, values, decided)
-            if (has_stop and not stop_d > 0.0) or (has_target and not target_d > 0.0):
-                continue
-            last = next_of(long_exit, nothing, entry)
-            if max_hold > 0:
-                last = min(last, entry + max_hold - 1)
-            last = min(last, np.int64(n))
-            key = (config * np.int64(n + 1) + entry) * np.int64(n + 1) + last
-            place = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - BITS))
-            row = rows[place]
-            if keys[place] != key:
-                trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, whole, nowhere, row)
-                keys[place] = key
-            t = np.int64(row[EXIT])
-            if t >= bounds[block + 1]:
-                block = split(close, entry, row, bounds, block, total, square, sums[i])
-            made = listed(made, entry, t if row[CLOSED] != 0.0 else n, 1.0)
+            slot = slots[entry]
+            row = slot & np.int64(0xFFFFFFFF)
+            if slot >> 32 != state[STAMP]:
+                row = recall(market, asked, i, configs[i], decided, streams.long_leave, costs, whole, nowhere, memory)
+                if row < 0:
+                    t = entry
+                    continue
+                slots[entry] = state[STAMP] << 32 | row
+            trade, fact = figures[row], facts[row]
+            t = fact[LEFT]
+            end = min(t, n - 1)
+            growth, highest = trade[GROWTH], trade[HIGHEST]
+            if end >= edge:
+                block = split(close, entry, trade, t, bounds, block, total, square, sums)
+                edge = bounds[block + 1]
             if equity >= peak:
-                longest = max(longest, np.int64(row[LONGEST]))
-                at_peak = np.int64(row[AT_PEAK])
-            elif equity * row[HIGHEST] >= peak:
-                at_peak, longest = recovery(close, entry, row, equity, peak, at_peak, longest)
+                longest = max(longest, fact[LONGEST])
+                at_peak = fact[AT_PEAK]
+                drawdown = min(drawdown, trade[DRAWDOWN])
+            elif equity * highest >= peak:
+                at_peak, longest = recovery(close, entry, trade, t, equity, peak, at_peak, longest)
+                drawdown = min(drawdown, trade[DRAWDOWN])
             else:
-                longest = max(longest, t - at_peak)
-            drawdown = min(drawdown, min(row[DRAWDOWN], equity * row[LOWEST] / peak - 1.0))
-            peak = max(peak, equity * row[HIGHEST])
-            fees += equity * row[FEES]
-            total += row[SUM]
-            square += row[SQUARE]
-            downside += row[DOWN]
-            invested += row[INVESTED]
-            if row[CLOSED] == 0.0:
+                longest = max(longest, end - at_peak)
+            deep = equity * trade[LOWEST] / peak - 1.0
+            drawdown = deep if deep < drawdown else drawdown
+            high = equity * highest
+            peak = high if high > peak else peak
+            name = joined(name, np.uint64(fact[NAME]))
+            fees += equity * trade[FEES]
+            total += trade[SUM]
+            square += trade[SQUARE]
+            downside += trade[DOWN]
+            invested += end + 1 - entry
+            profit = equity * trade[PROFIT]
+            equity *= growth
+            if t == n:
                 is_open = 1.0
-                equity *= row[GROWTH]
                 break
+            won = profit > 0.0
             closed += 1.0
-            ratio += row[RATIO]
-            profit = equity * row[PROFIT]
-            if profit > 0.0:
-                wins += 1.0
-                gains += profit
-            else:
-                losses -= profit
-            equity *= row[GROWTH]
+            ratio += trade[RATIO]
+            wins += 1.0 if won else 0.0
+            gains += profit if won else 0.0
+            losses -= 0.0 if won else profit
         if equity >= peak and is_open == 0.0:
             at_peak = np.int64(n - 1)
         longest = max(longest, n - 1 - at_peak)
-        settle(sums[i], block, total, square)
-        lists[i] = sealed(made)
-        out = (
-            equity, total, square, downside, invested, drawdown, float(longest), closed, wins, gains, losses, ratio,
-            fees, is_open,
-        )  # fmt: skip
-        for k in range(len(out)):
-            tally[i, k] = out[k]
+        course = Course(equity, peak, at_peak, total, square, downside, invested, drawdown, longest, block)
+        settle(sums, course)
+        write_row(answers.tally[i], course, Trades(closed, wins, gains, losses, ratio, fees, name), is_open, n)
+        answers.lists[i] = sealed(name)

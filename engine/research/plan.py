@@ -86,12 +86,18 @@ class Work:
         return np.lexsort(columns.T[::-1]) if columns.shape[1] else None
 
     def taken(self, order: Ids) -> Work:
-        """Return the work with its combinations in another order."""
+        """Return the work with its combinations in another order, private streams numbered as they come in it."""
         recipe = self.recipe._replace(
             columns=self.recipe.columns[order], levels=self.recipe.levels[order], rows=self.recipe.rows[order]
         )
-        per_combination = ("streams", "distances", "factors", "rules", "sizings", "configs")
-        return replace(self, recipe=recipe, **{name: getattr(self, name)[order] for name in per_combination})
+        streams = self.streams[order].T.copy()
+        private = streams >= len(self.tasks)
+        _, first, place = np.unique(streams[private], return_index=True, return_inverse=True)
+        rank = np.empty(first.size, np.int64)
+        rank[np.argsort(first)] = np.arange(first.size)
+        streams[private] = len(self.tasks) + rank[place]
+        others = {name: getattr(self, name)[order] for name in ("distances", "factors", "rules", "sizings", "configs")}
+        return replace(self, recipe=recipe, streams=streams.T.copy(), **others)
 
     def tile(self, bars: int) -> int:
         """Return how many bars of all its columns are computed at a time, a multiple of 64."""

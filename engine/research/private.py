@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.jit import compiled, inlined
+from engine.jit import compiled_bare, inlined_bare
 from engine.research.bitmap import ALL, words_of
 from engine.research.words import (
     EITHER,
@@ -92,7 +92,7 @@ def rows_of(rows: int, length: int) -> NDArray[np.float64]:
     return room[skipped : skipped + rows * length].reshape(rows, length)
 
 
-@inlined
+@inlined_bare
 def address(kind, row, first, bases, lengths):
     """Return the address of bar ``first`` of a COLUMN or of its word in a ROW or WORDS, of bar 0 of a NUMBER."""
     if kind == NUMBER:
@@ -101,9 +101,10 @@ def address(kind, row, first, bases, lengths):
     return bases[kind] + np.uintp(8 * (row * lengths[kind] + at))
 
 
-@compiled
-def fill_streams(i, wanted, recipe, values, bitmaps, scratch):
+@compiled_bare
+def fill_streams(i, wanted, asked, scratch):
     """Make the streams of combination ``i`` whose bits are set in ``wanted``, all of them tile by tile."""
+    recipe, values, bitmaps = asked.recipe, asked.values, asked.bitmaps
     steps, spans, levels = recipe.steps, recipe.spans, recipe.levels
     columns, rows, numbers, words, end = recipe.columns, recipe.rows, scratch.numbers, scratch.words, scratch.end[0]
     total = words.shape[1]
@@ -148,46 +149,47 @@ def fill_streams(i, wanted, recipe, values, bitmaps, scratch):
                     words[target, total - 1] &= end
 
 
-@inlined
-def fill_private(i, recipe, streams, values, bitmaps, scratch):
-    """Make the private streams of combination ``i`` that its thread does not hold already."""
+@inlined_bare
+def fill_private(i, asked, scratch):
+    """Make the private streams of combination ``i`` that its thread does not hold already.
+
+    ``asked`` is what combinations ask for, see ``engine.research.events.Asked``.  Afterwards stream ``k`` is row
+    ``asked.streams[i, k]`` of the bitmaps, or, beyond them, row ``asked.recipe.roots[k]`` of ``scratch.words``.
+    """
+    spans, streams, held = asked.recipe.spans, asked.streams, scratch.held
+    if spans[STREAMS] == 0:
+        return
     wanted = 0
     for k in range(STREAMS):
-        if recipe.spans[k] < recipe.spans[k + 1] and scratch.held[k] != streams[i, k]:
-            scratch.held[k] = streams[i, k]
+        if spans[k] < spans[k + 1] and held[k] != streams[i, k]:
+            held[k] = streams[i, k]
             wanted |= 1 << k
     if wanted != 0:
-        fill_streams(i, wanted, recipe, values, bitmaps, scratch)
+        fill_streams(i, wanted, asked, scratch)
 
 
-@inlined
-def stream(i, k, recipe, streams, bitmaps, scratch):
-    """Return the words of stream ``k`` of combination ``i``: a row of the bitmaps, or what `fill_private` made."""
-    row = streams[i, k]
-    return bitmaps[row] if row < bitmaps.shape[0] else scratch.words[recipe.roots[k]]
-
-
-@inlined
+@inlined_bare
 def scaled(value, factor):
     """Return what the step `multiply` makes of two numbers, NaN included."""
     found = value * factor
     return found if abs(found) <= LARGEST else np.nan
 
 
-@inlined
-def distance(i, k, distances, factors, values, t):
+@inlined_bare
+def distance(i, k, asked, t):
     """Return the stop's (``k`` 0) or target's (1) distance of combination ``i`` at bar ``t``, NaN if it has none."""
-    column = distances[i, k]
-    return scaled(values[column, t], factors[i, k]) if column >= 0 else np.nan
+    column = asked.distances[i, k]
+    return scaled(asked.values[column, t], asked.factors[i, k]) if column >= 0 else np.nan
 
 
-@compiled
-def any_set(k, recipe, streams, values, bitmaps, scratch):
+@compiled_bare
+def any_set(k, asked, scratch):
     """Return whether stream ``k`` of any combination is true at any bar."""
-    for i in range(streams.shape[0]):
-        fill_private(i, recipe, streams, values, bitmaps, scratch)
-        found = stream(i, k, recipe, streams, bitmaps, scratch)
-        for j in range(bitmaps.shape[1]):
+    for i in range(asked.streams.shape[0]):
+        fill_private(i, asked, scratch)
+        row = asked.streams[i, k]
+        found = asked.bitmaps[row] if row < len(asked.bitmaps) else scratch.words[asked.recipe.roots[k]]
+        for j in range(found.size):
             if found[j] != np.uint64(0):
                 return True
     return False

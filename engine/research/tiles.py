@@ -48,8 +48,11 @@ class Columns:
         parts = split(program, workers if n * len(program.nodes) > SMALL else 1)
         outputs = sum(len(find_step(node.step).outputs) for node in program.nodes)
         self.bench = rows_of(outputs, tile)
+        begin, width = self.bench.ctypes.data, self.bench.shape[1]
         fields = [getattr(bars, name) for name in FIELDS]
-        self.sources = np.array([x.ctypes.data for x in fields] + [x.ctypes.data for x in self.bench], np.uint64)
+        self.sources = np.array(
+            [x.ctypes.data for x in fields] + [begin + 8 * k * width for k in range(outputs)], np.uint64
+        )
         self.moving = np.ones(self.sources.size, np.bool_)
         self.moving[: len(fields)] = False
         for k, column in whole.items():
@@ -57,7 +60,7 @@ class Columns:
             self.moving[len(fields) + k] = False
         self.machines: list[Machine] = []
         self.ports: list[NDArray[np.bool_]] = []
-        begin, end = self.bench.ctypes.data, self.bench.ctypes.data + self.bench.nbytes
+        end = begin + self.bench.nbytes
         for part, places in parts:
             machine = Machine(part)
             machine.point(fields, [whole[k] if k in whole else self.bench[k] for k in places], 1)
@@ -108,8 +111,10 @@ def split(program: Program, parts: int) -> list[tuple[Program, list[int]]]:
 
     Nodes that read each other, directly or not, stay together; at most ``parts`` programs, at least one.
     """
-    steps = [find_step(node.step) for node in program.nodes]
-    group = list(range(len(steps)))
+    first = np.cumsum([0] + [len(find_step(node.step).outputs) for node in program.nodes]).tolist()
+    if parts == 1:
+        return [(program, list(range(first[-1])))]
+    group = list(range(len(program.nodes)))
 
     def top(k: int) -> int:
         while group[k] != k:
@@ -121,12 +126,11 @@ def split(program: Program, parts: int) -> list[tuple[Program, list[int]]]:
             if isinstance(ref, tuple):
                 group[top(k)] = top(ref[0])
     members: dict[int, list[int]] = {}
-    for k in range(len(steps)):
+    for k in range(len(program.nodes)):
         members.setdefault(top(k), []).append(k)
     loads: list[list[int]] = [[] for _ in range(max(1, min(parts, len(members))))]
     for nodes in sorted(members.values(), key=len, reverse=True):
         min(loads, key=len).extend(nodes)
-    first = np.cumsum([0] + [len(step.outputs) for step in steps]).tolist()
     return [_part(program.nodes, sorted(load), first) for load in loads]
 
 

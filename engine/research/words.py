@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from engine.jit import inlined
+from engine.jit import inlined_bare
 from engine.kernels.memory import load_float
 
 LESS, LESS_EQUAL, EQUAL, NOT_EQUAL, NONZERO, BOTH, EITHER, CONSTANT = range(8)
@@ -141,7 +141,7 @@ negate = _arithmetic(lambda builder, a, b: builder.fneg(a))
 absolute = _arithmetic(lambda builder, a, b: _size(builder, a))
 
 
-@inlined
+@inlined_bare
 def compare(op, a, b):
     """Compare two numbers; false if either is unknown."""
     if op == LESS:
@@ -153,7 +153,7 @@ def compare(op, a, b):
     return a < b or a > b
 
 
-@inlined
+@inlined_bare
 def words_of_columns(op, left, right, out, words):
     """Compare 64 * ``words`` values at one address with those at another; the words go to address ``out``."""
     if op == LESS:
@@ -166,7 +166,7 @@ def words_of_columns(op, left, right, out, words):
         differ_columns(left, right, out, words)
 
 
-@inlined
+@inlined_bare
 def words_of_level(op, left, level, swapped, out, words):
     """Compare 64 * ``words`` values with a level; ``swapped``: the level with the values."""
     if op == LESS:
@@ -185,7 +185,7 @@ def words_of_level(op, left, level, swapped, out, words):
         differs(left, level, out, words)
 
 
-@inlined
+@inlined_bare
 def part_of_columns(op, left, right, count):
     """Do as `words_of_columns` for fewer than 64 values, and read no more."""
     word = np.uint64(0)
@@ -195,7 +195,7 @@ def part_of_columns(op, left, right, count):
     return word
 
 
-@inlined
+@inlined_bare
 def part_of_level(op, left, level, swapped, count):
     """Do as `words_of_level` for fewer than 64 values, and read no more."""
     word = np.uint64(0)
@@ -206,7 +206,7 @@ def part_of_level(op, left, level, swapped, count):
     return word
 
 
-@inlined
+@inlined_bare
 def operate(op, left, right, out, words):
     """Write op(left, right) of ``words`` words, or of 64 * ``words`` values; each side is given by its address."""
     if op == BOTH:

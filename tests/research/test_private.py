@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.graph import Bar, Param, Signals, Strategy, bind, columns, ta
-from engine.jit import compiled
+from engine.jit import compiled_bare
 from engine.research import plan as planning
+from engine.research.bitmap import words_of
+from engine.research.lanes import asked_of
 from engine.research.plan import Work, plan
 from engine.research.prepare import Prepared, prepare, shapes
-from engine.research.private import distance, fill_private, scratch_for, stream
+from engine.research.private import distance, fill_private, scratch_for
 from engine.research.recipe import POINTWISE
 from engine.research.space import Shard, Space
 from engine.research.sweep import Sweep, sweep_bars
@@ -30,25 +32,29 @@ from tests.simulate.drawn import made_bars
 COUNTS = [2, 63, 64, 65, 129, 300, 1_024, 1_025, 2_100]
 
 
-@compiled
-def private_stream(i, k, recipe, streams, values, bitmaps, scratch):  # type: ignore[no-untyped-def]
-    fill_private(i, recipe, streams, values, bitmaps, scratch)
-    return stream(i, k, recipe, streams, bitmaps, scratch).copy()
+@compiled_bare
+def private_stream(i, k, asked, scratch, out):  # type: ignore[no-untyped-def]
+    fill_private(i, asked, scratch)
+    row = asked.streams[i, k]
+    found = asked.bitmaps[row] if row < len(asked.bitmaps) else scratch.words[asked.recipe.roots[k]]
+    for j in range(out.size):
+        out[j] = found[j]
 
 
-@compiled
-def distances_of(i, k, places, factors, values, bars):  # type: ignore[no-untyped-def]
-    out = np.empty(bars)
-    for t in range(bars):
-        out[t] = distance(i, k, places, factors, values, t)
-    return out
+@compiled_bare
+def distances_of(i, k, asked, out):  # type: ignore[no-untyped-def]
+    for t in range(out.size):
+        out[t] = distance(i, k, asked, t)
 
 
 def all_streams(ready: Prepared, bars: Bars, combos: NDArray[np.int64] | range) -> NDArray[np.uint64]:
     """Return the four streams of some combinations, made by one thread in this order."""
-    work, scratch = ready.work, scratch_for(ready.work.recipe, len(bars))
-    shared = (work.recipe, work.streams, ready.values, ready.bitmaps, scratch)
-    return np.array([[private_stream(int(i), k, *shared) for k in range(4)] for i in combos])
+    asked, scratch = asked_of(ready), scratch_for(ready.work.recipe, len(bars))
+    out = np.empty((len(combos), 4, words_of(len(bars))), np.uint64)
+    for row, i in zip(out, combos, strict=True):
+        for k in range(4):
+            private_stream(int(i), k, asked, scratch, row[k])
+    return out
 
 
 def random_shard(strategy: type[Strategy], values: dict[str, list[float]], m: int, rng: np.random.Generator) -> Shard:
@@ -115,7 +121,8 @@ def test_random_points_of_the_bands_are_each_programs_own(count: int) -> None:
         row = {name: float(shard.column(name)[i]) for name in shard.digits}
         wanted = decisions_of(columns(bind(strategy(), row), bars)).stop
         assert wanted is not None
-        found = distances_of(i, 0, work.distances, work.factors, ready.values, count)
+        found = np.empty(count)
+        distances_of(i, 0, asked_of(ready), found)
         assert found.tobytes() == wanted.tobytes()
 
 
