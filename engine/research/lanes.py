@@ -155,10 +155,22 @@ def configurations(ready: Prepared, bars: int) -> NDArray[np.int64] | None:
 
 
 def joint(*columns: NDArray[Any]) -> NDArray[np.int64]:
-    """Return a number for each row of the columns, equal where the rows are."""
+    """Return a number for each row of the columns, equal where the rows are; the first column weighs most."""
     ids = np.zeros(columns[0].size, np.int64)
     for column in columns:
         if (column != column[:1]).any():
-            kept, place = np.unique(column, return_inverse=True)
-            ids = np.unique(ids * kept.size + place, return_inverse=True)[1]
+            place = dense(column)
+            ids = dense(ids * (place.max() + 1) + place)
     return ids
+
+
+def dense(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the rank of each value among the distinct ones."""
+    if values.dtype.kind == "i":
+        offset = values - values.min()
+        reach = int(offset.max()) + 1
+        if reach <= 16 * values.size:
+            present = np.zeros(reach, np.int64)
+            present[offset] = 1
+            return (np.cumsum(present) - 1)[offset]
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)

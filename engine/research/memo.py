@@ -36,11 +36,12 @@ from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, o
 ROOM, BITS = 1 << 15, 16
 LINE = 64  # bytes
 (
-    GROWTH, SUM, SQUARE, DOWN, HIGHEST, LOWEST, FEES, LEFT,  # LEFT: the exit's bar, the number of bars if it is open
+    GROWTH, SUM, SQUARE, DOWN, HIGHEST, LOWEST, FEES, LEFT,  # LEFT: twice the bar it is left at, plus 1 by stop or target
     PROFIT, RATIO, NAME, AT_PEAK, DRAWDOWN, LONGEST, CASH, QUANTITY, WIDTH,
 ) = range(17)  # fmt: skip
 KEY, ROW = range(2)
-USED, STAMP = range(2)
+USED, STAMP, CONFIG, SINCE = range(4)
+LOW = np.int64(0xFFFFFFFF)
 UNKNOWN = -2  # at AT_PEAK: what is counted from the peak has not been asked for yet
 
 
@@ -56,8 +57,8 @@ class Memory(NamedTuple):
     figures : ndarray of float64, shape (ROOM, WIDTH)
     facts : ndarray of int64, shape (ROOM, WIDTH)
         The same memory seen as whole numbers: LEFT, NAME, AT_PEAK and LONGEST are such.
-    state : ndarray of int64, shape (2,)
-        Rows used, the stamp of the group at hand.
+    state : ndarray of int64, shape (4,)
+        Rows used, the stamp of the group at hand, its config, the config's first stamp.
     """
 
     slots: NDArray[np.int64]
@@ -76,12 +77,12 @@ def new_memory(bars: int) -> Memory:
         np.full((1 << BITS, 2), -1, np.int64),
         figures,
         figures.view(np.int64),
-        np.zeros(2, np.int64),
+        np.array([0, 0, -1, 0]),
     )
 
 
 @inlined_bare
-def remember(close, entry, price, quantity, left, sold, costs, figures, facts):
+def remember(close, entry, price, quantity, left, rested, sold, costs, figures, facts):
     """Fill a row with what a long trade of an account of 1 comes to; left at bar ``left``, sold at ``sold``."""
     fee = costs.fee * (quantity * price)
     cash = 1.0 - (quantity * price + fee)
@@ -101,13 +102,13 @@ def remember(close, entry, price, quantity, left, sold, costs, figures, facts):
     figures[SUM], figures[SQUARE], figures[DOWN] = total, square, downside
     figures[FEES], figures[PROFIT], figures[RATIO] = fee + paid, profit, profit / (quantity * price)
     figures[CASH], figures[QUANTITY] = cash, quantity
-    facts[LEFT], facts[NAME], facts[AT_PEAK] = left, np.int64(trade_hash(entry, left, 1.0)), UNKNOWN
+    facts[LEFT], facts[NAME], facts[AT_PEAK] = 2 * left + rested, np.int64(trade_hash(entry, left, 1.0)), UNKNOWN
 
 
 @inlined_bare
 def find_peaks(close, entry, figures, facts):
     """Fill a row's DRAWDOWN, AT_PEAK and LONGEST: those of an account at its peak when the trade begins."""
-    left, cash, quantity = facts[LEFT], figures[CASH], figures[QUANTITY]
+    left, cash, quantity = facts[LEFT] >> 1, figures[CASH], figures[QUANTITY]
     peak, at_peak, drawdown, longest = climb(close, entry, left - 1, cash, quantity, 1.0, entry - 1, 0.0, np.int64(0))
     if left < close.size:
         peak, at_peak, drawdown, longest = climb(
@@ -117,17 +118,25 @@ def find_peaks(close, entry, figures, facts):
 
 
 @inlined_bare
-def recall(market, asked, i, config, decided, leave, costs, memory):
-    """Return the row of the long trade decided at a bar, computed if it is not known; -1: there is no entry."""
-    n, entry = market.close.size, decided + 1
+def recall(market, asked, i, slot, decided, leave, costs, memory):
+    """Return the row of the long trade decided at a bar, computed if it is not known; -1: there is no entry.
+
+    ``slot`` is what the bar's slot holds: the trade of another group, or nothing.
+    """
+    n, entry, config = market.close.size, decided + 1, memory.state[CONFIG]
+    last = next_set(leave, entry)
+    if asked.rules[i, 1] > 0:
+        last = min(last, entry + asked.rules[i, 1] - 1)
+    if slot >> 32 >= memory.state[SINCE]:
+        row = slot & LOW
+        there = memory.facts[row, LEFT]
+        if there == 2 * min(last + 1, n) or (there & 1 != 0 and there >> 1 <= last):
+            return row
     has_stop, has_target = asked.distances[i, 0] >= 0, asked.distances[i, 1] >= 0
     stop_d = asked.values[asked.distances[i, 0], decided] if has_stop else np.nan
     target_d = asked.values[asked.distances[i, 1], decided] if has_target else np.nan
     if (has_stop and not stop_d > 0.0) or (has_target and not target_d > 0.0):
         return np.int64(-1)
-    last = next_set(leave, entry)
-    if asked.rules[i, 1] > 0:
-        last = min(last, entry + asked.rules[i, 1] - 1)
     price = fill_price(market.open[entry], 1.0, costs.slippage)
     left, level, rested = min(last + 1, np.int64(n)), np.nan, np.int64(0)
     if has_stop or has_target:
@@ -144,6 +153,7 @@ def recall(market, asked, i, config, decided, leave, costs, memory):
         memory.index[:] = -1
         memory.state[USED] = 0
         memory.state[STAMP] += 1
+        memory.state[SINCE] = memory.state[STAMP]
     row = memory.state[USED]
     memory.state[USED] += 1
     found[KEY], found[ROW] = key, row
@@ -155,7 +165,7 @@ def recall(market, asked, i, config, decided, leave, costs, memory):
     if rested == 0 and left < n:
         level = market.open[left]
     sold = fill_price(level, -1.0, costs.slippage)
-    remember(market.close, entry, price, quantity, left, sold, costs, memory.figures[row], memory.facts[row])
+    remember(market.close, entry, price, quantity, left, rested, sold, costs, memory.figures[row], memory.facts[row])
     return row
 
 
@@ -228,6 +238,8 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
         if groups[i] != group:
             group = groups[i]
             state[STAMP] += 1
+            if configs[i] != state[CONFIG]:
+                state[CONFIG], state[SINCE] = configs[i], state[STAMP]
             summarise(leave)
         fill_but(long_entry, long_exit, enter)
         sums = answers.sums[i]
@@ -244,15 +256,15 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
                 break
             entry = decided + 1
             slot = slots[entry]
-            row = slot & np.int64(0xFFFFFFFF)
+            row = slot & LOW
             if slot >> 32 != state[STAMP]:
-                row = recall(market, asked, i, configs[i], decided, leave, costs, memory)
+                row = recall(market, asked, i, slot, decided, leave, costs, memory)
                 if row < 0:
                     t = entry
                     continue
                 slots[entry] = state[STAMP] << 32 | row
             trade, fact = figures[row], facts[row]
-            t = fact[LEFT]
+            t = fact[LEFT] >> 1
             end = min(t, n - 1)
             growth, highest = trade[GROWTH], trade[HIGHEST]
             if end >= edge:
