@@ -22,26 +22,25 @@ from engine.research.course import (
     Trades,
     climb,
     extremes,
-    joined,
+    listed,
     returns,
     sealed,
     settle,
-    trade_hash,
     write_row,
 )
 from engine.research.exits import STEP, resting_exit
 from engine.research.scan import ZERO, Bitmap, fill_but, next_set, summarise
 from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity
 
-ROOM, BITS = 1 << 15, 16
+DIGITS, BITS = 15, 16
+ROOM = 1 << DIGITS
 LINE = 64  # bytes
 (
-    GROWTH, SUM, SQUARE, DOWN, HIGHEST, LOWEST, FEES, LEFT,  # LEFT: twice the bar it is left at, plus 1 by stop or target
-    PROFIT, RATIO, NAME, AT_PEAK, DRAWDOWN, LONGEST, CASH, QUANTITY, WIDTH,
+    GROWTH, SUM, SQUARE, DOWN, HIGHEST, LOWEST, FEES, LEFT,  # LEFT: twice the bar, plus 1 if by stop or target
+    PROFIT, RATIO, KEY, AT_PEAK, DRAWDOWN, LONGEST, CASH, QUANTITY, WIDTH,
 ) = range(17)  # fmt: skip
-KEY, ROW = range(2)
 USED, STAMP, CONFIG, SINCE = range(4)
-LOW = np.int64(0xFFFFFFFF)
+MOST = 1 << 16  # stamps, so that slots are 31 bits
 UNKNOWN = -2  # at AT_PEAK: what is counted from the peak has not been asked for yet
 
 
@@ -50,19 +49,19 @@ class Memory(NamedTuple):
 
     Attributes
     ----------
-    slots : ndarray of int64, shape (bars,)
-        For each bar the row of the trade that enters there, below the stamp of its group.
-    index : ndarray of int64, shape (2**BITS, 2)
-        Keys and their rows; -1: none.
+    slots : ndarray of int32, shape (bars,)
+        For each bar the row of the trade that enters there, and above it the stamp of its group.
+    index : ndarray of int32, shape (2**BITS,)
+        For the hash of a key the row that holds it, -1: none.
     figures : ndarray of float64, shape (ROOM, WIDTH)
     facts : ndarray of int64, shape (ROOM, WIDTH)
-        The same memory seen as whole numbers: LEFT, NAME, AT_PEAK and LONGEST are such.
+        The same memory seen as whole numbers: LEFT, KEY, AT_PEAK and LONGEST are such.
     state : ndarray of int64, shape (4,)
         Rows used, the stamp of the group at hand, its config, the config's first stamp.
     """
 
-    slots: NDArray[np.int64]
-    index: NDArray[np.int64]
+    slots: NDArray[np.int32]
+    index: NDArray[np.int32]
     figures: NDArray[np.float64]
     facts: NDArray[np.int64]
     state: NDArray[np.int64]
@@ -73,8 +72,8 @@ def new_memory(bars: int) -> Memory:
     room = np.empty(ROOM * WIDTH + LINE // 8)
     figures = room[-room.ctypes.data % LINE // 8 :][: ROOM * WIDTH].reshape(ROOM, WIDTH)  # a row is two cache lines
     return Memory(
-        np.zeros(bars, np.int64),
-        np.full((1 << BITS, 2), -1, np.int64),
+        np.zeros(bars, np.int32),
+        np.full(1 << BITS, -1, np.int32),
         figures,
         figures.view(np.int64),
         np.array([0, 0, -1, 0]),
@@ -102,7 +101,7 @@ def remember(close, entry, price, quantity, left, rested, sold, costs, figures, 
     figures[SUM], figures[SQUARE], figures[DOWN] = total, square, downside
     figures[FEES], figures[PROFIT], figures[RATIO] = fee + paid, profit, profit / (quantity * price)
     figures[CASH], figures[QUANTITY] = cash, quantity
-    facts[LEFT], facts[NAME], facts[AT_PEAK] = 2 * left + rested, np.int64(trade_hash(entry, left, 1.0)), UNKNOWN
+    facts[LEFT], facts[AT_PEAK] = 2 * left + rested, UNKNOWN
 
 
 @inlined_bare
@@ -118,6 +117,26 @@ def find_peaks(close, entry, figures, facts):
 
 
 @inlined_bare
+def forget(memory):
+    """Begin again with an empty memory."""
+    for k in range(memory.index.size):
+        memory.index[k] = -1
+    memory.state[USED] = 0
+    renew(memory)
+
+
+@inlined_bare
+def renew(memory):
+    """Make every slot one of another config, and go on with a new stamp."""
+    if memory.state[STAMP] + 1 == MOST:
+        for k in range(memory.slots.size):
+            memory.slots[k] = 0
+        memory.state[STAMP] = 0
+    memory.state[STAMP] += 1
+    memory.state[SINCE] = memory.state[STAMP]
+
+
+@inlined_bare
 def recall(market, asked, i, slot, decided, leave, costs, memory):
     """Return the row of the long trade decided at a bar, computed if it is not known; -1: there is no entry.
 
@@ -127,8 +146,8 @@ def recall(market, asked, i, slot, decided, leave, costs, memory):
     last = next_set(leave, entry)
     if asked.rules[i, 1] > 0:
         last = min(last, entry + asked.rules[i, 1] - 1)
-    if slot >> 32 >= memory.state[SINCE]:
-        row = slot & LOW
+    if slot >> DIGITS >= memory.state[SINCE]:
+        row = slot & (ROOM - 1)
         there = memory.facts[row, LEFT]
         if there == 2 * min(last + 1, n) or (there & 1 != 0 and there >> 1 <= last):
             return row
@@ -146,17 +165,15 @@ def recall(market, asked, i, slot, decided, leave, costs, memory):
         if reason != NO_EXIT:
             left, rested = bar, np.int64(1)
     key = ((config * np.int64(n) + entry) * np.int64(n + 1) + left) * 2 + rested
-    found = memory.index[np.int64((np.uint64(key) * SPREAD) >> np.uint64(64 - BITS))]
-    if found[KEY] == key:
-        return found[ROW]
-    if memory.state[USED] == ROOM:  # begin again
-        memory.index[:] = -1
-        memory.state[USED] = 0
-        memory.state[STAMP] += 1
-        memory.state[SINCE] = memory.state[STAMP]
+    place = (np.uint64(key) * SPREAD) >> np.uint64(64 - BITS)
+    row = np.int64(memory.index[place])
+    if row >= 0 and memory.facts[row, KEY] == key:
+        return row
+    if memory.state[USED] == ROOM:
+        forget(memory)
     row = memory.state[USED]
     memory.state[USED] += 1
-    found[KEY], found[ROW] = key, row
+    memory.index[place], memory.facts[row, KEY] = row, key
     reference = price if costs.at_fill != 0.0 else fill_price(market.close[decided], 1.0, costs.slippage)
     quantity = order_quantity(
         asked.kind, asked.sizings[i, 0], asked.sizings[i, 1], 1.0, reference, stop_d, 0.0, 0.0, costs
@@ -237,9 +254,11 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
         leave = Bitmap(long_exit, streams.long_leave.summary)
         if groups[i] != group:
             group = groups[i]
-            state[STAMP] += 1
-            if configs[i] != state[CONFIG]:
-                state[CONFIG], state[SINCE] = configs[i], state[STAMP]
+            if configs[i] != state[CONFIG] or state[STAMP] + 1 == MOST:
+                state[CONFIG] = configs[i]
+                renew(memory)
+            else:
+                state[STAMP] += 1
             summarise(leave)
         fill_but(long_entry, long_exit, enter)
         sums = answers.sums[i]
@@ -255,14 +274,14 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
             if decided + 1 >= n:
                 break
             entry = decided + 1
-            slot = slots[entry]
-            row = slot & LOW
-            if slot >> 32 != state[STAMP]:
+            slot = np.int64(slots[entry])
+            row = slot & (ROOM - 1)
+            if slot >> DIGITS != state[STAMP]:
                 row = recall(market, asked, i, slot, decided, leave, costs, memory)
                 if row < 0:
                     t = entry
                     continue
-                slots[entry] = state[STAMP] << 32 | row
+                slots[entry] = state[STAMP] << DIGITS | row
             trade, fact = figures[row], facts[row]
             t = fact[LEFT] >> 1
             end = min(t, n - 1)
@@ -286,7 +305,7 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
             drawdown = deep if deep < drawdown else drawdown
             high = equity * highest
             peak = high if high > peak else peak
-            name = joined(name, np.uint64(fact[NAME]))
+            name = listed(name, entry, t, 1.0)
             fees += equity * trade[FEES]
             total += trade[SUM]
             square += trade[SQUARE]
