@@ -19,14 +19,14 @@ class Course(NamedTuple):
 
     equity: float
     peak: float
-    at_peak: int  # the bar of the peak's last close, -1 before the first bar
+    at_peak: int | np.int64  # the bar of the peak's last close, -1 before the first bar
     total: float  # of the returns
     square: float
     downside: float
-    invested: int
+    invested: int | np.int64
     drawdown: float
-    longest: int  # bars below the peak
-    block: int  # of bars, for the sums
+    longest: int | np.int64  # bars below the peak
+    block: int | np.int64  # of bars, for the sums
 
 
 class Trades(NamedTuple):
@@ -38,7 +38,7 @@ class Trades(NamedTuple):
     losses: float
     ratio: float
     fees: float
-    hash: int  # of the list so far
+    hash: int | np.uint64  # of the list so far
 
 
 @inlined_bare

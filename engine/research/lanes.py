@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from engine.graph.resolve import FALSE, Shape
 from engine.research.events import Answers, Asked, run_combination, run_combinations
 from engine.research.exits import market_of
-from engine.research.memo import new_memory, run_remembered
+from engine.research.memo import run_remembered
 from engine.research.prepare import Prepared
 from engine.research.scan import new_streams
+from engine.research.trades import new_memory
 from engine.simulate.account import TRADE
 from engine.simulate.costs import SIZING_CODES, Costs, SizingNumbers
 from engine.simulate.formulas import KELLY_WINDOW
@@ -172,5 +173,6 @@ def dense(values: NDArray[Any]) -> NDArray[np.int64]:
         if reach <= 16 * values.size:
             present = np.zeros(reach, np.int64)
             present[offset] = 1
-            return (np.cumsum(present) - 1)[offset]
+            ranks: NDArray[np.int64] = (np.cumsum(present) - 1)[offset]
+            return ranks
     return np.unique(values, return_inverse=True)[1].astype(np.int64)

@@ -3,6 +3,8 @@
 A combination's four streams are first put together: bars where it may enter, and bars where a long and a short leave.
 """
 
+# mypy: disable-error-code="call-arg, unreachable"
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
