@@ -19,14 +19,14 @@ class Course(NamedTuple):
 
     equity: float
     peak: float
-    at_peak: int  # the bar of the peak's last close, -1 before the first bar
+    at_peak: int | np.int64  # the bar of the peak's last close, -1 before the first bar
     total: float  # of the returns
     square: float
     downside: float
-    invested: int
+    invested: int | np.int64
     drawdown: float
-    longest: int  # bars below the peak
-    block: int  # of bars, for the sums
+    longest: int | np.int64  # bars below the peak
+    block: int | np.int64  # of bars, for the sums
 
 
 class Trades(NamedTuple):
@@ -38,7 +38,7 @@ class Trades(NamedTuple):
     losses: float
     ratio: float
     fees: float
-    hash: int  # of the list so far
+    hash: int | np.uint64  # of the list so far
 
 
 @inlined_bare
@@ -110,23 +110,7 @@ def walk(course, close, start, end, cash, held, carried, bounds, sums):
             sums[block, 0], sums[block, 1] = total, square
             block += 1
         stop = min(end + 1, bounds[block + 1])
-        if solvent:
-            for t in range(u, stop):
-                now = cash + held * close[t]
-                r = now / before - 1.0
-                before = now
-                loss = 0.5 * (r - abs(r))  # min(r, 0), without a branch to guess wrong
-                total += r
-                square += r * r
-                downside += loss * loss
-        else:
-            for t in range(u, stop):
-                now = cash + held * close[t]
-                r = now / before - 1.0 if before > 0.0 else 0.0
-                before = now
-                total += r
-                square += r * r
-                downside += r * r if r < 0.0 else 0.0
+        before, total, square, downside = returns(close, u, stop, cash, held, solvent, before, total, square, downside)
         u = stop
     if highest < peak:
         drawdown = min(drawdown, lowest / peak - 1.0)
@@ -151,6 +135,29 @@ def extremes(values, start, end):
         a, e = values[k] if values[k] < a else a, values[k] if values[k] > e else e
         k += 1
     return min(min(a, b), min(c, d)), max(max(e, f), max(g, h))
+
+
+@inlined_bare
+def returns(close, start, stop, cash, held, solvent, before, total, square, downside):
+    """Return (equity, sums of returns, their squares, those of the negative ones) after bars up to ``stop`` - 1."""
+    if solvent:
+        for t in range(start, stop):
+            now = cash + held * close[t]
+            r = now / before - 1.0
+            before = now
+            loss = 0.5 * (r - abs(r))  # min(r, 0), without a branch to guess wrong
+            total += r
+            square += r * r
+            downside += loss * loss
+    else:
+        for t in range(start, stop):
+            now = cash + held * close[t]
+            r = now / before - 1.0 if before > 0.0 else 0.0
+            before = now
+            total += r
+            square += r * r
+            downside += r * r if r < 0.0 else 0.0
+    return before, total, square, downside
 
 
 @inlined_bare

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from engine.graph.resolve import FALSE, Shape
 from engine.research.events import Answers, Asked, run_combination, run_combinations
 from engine.research.exits import market_of
-from engine.research.memo import new_memory, run_remembered
+from engine.research.memo import run_remembered
 from engine.research.prepare import Prepared
 from engine.research.private import scratch_for
 from engine.research.scan import new_streams
+from engine.research.trades import new_memory
 from engine.simulate.account import TRADE
 from engine.simulate.costs import SIZING_CODES, Costs, SizingNumbers
 from engine.simulate.formulas import KELLY_WINDOW
@@ -172,10 +173,23 @@ def configurations(ready: Prepared, bars: int) -> NDArray[np.int64] | None:
 
 
 def joint(*columns: NDArray[Any]) -> NDArray[np.int64]:
-    """Return a number for each row of the columns, equal where the rows are."""
+    """Return a number for each row of the columns, equal where the rows are; the first column weighs most."""
     ids = np.zeros(columns[0].size, np.int64)
     for column in columns:
         if (column != column[:1]).any():
-            kept, place = np.unique(column, return_inverse=True)
-            ids = np.unique(ids * kept.size + place, return_inverse=True)[1]
+            place = dense(column)
+            ids = dense(ids * (place.max() + 1) + place)
     return ids
+
+
+def dense(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the rank of each value among the distinct ones."""
+    if values.dtype.kind == "i":
+        offset = values - values.min()
+        reach = int(offset.max()) + 1
+        if reach <= 16 * values.size:
+            present = np.zeros(reach, np.int64)
+            present[offset] = 1
+            ranks: NDArray[np.int64] = (np.cumsum(present) - 1)[offset]
+            return ranks
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)

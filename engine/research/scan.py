@@ -3,6 +3,8 @@
 A combination's four streams are first put together: bars where it may enter, and bars where a long and a short leave.
 """
 
+# mypy: disable-error-code="call-arg, unreachable"
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -58,6 +60,22 @@ def nonzero_words(typing: Any, address: Any) -> Any:
     return types.uint64(types.intp), code
 
 
+@intrinsic
+def store_but(typing: Any, one: Any, other: Any, out: Any) -> Any:
+    """Do as ``nonzero_words`` for the 64 words of ``one`` whose bits are not in ``other``, which go to ``out``."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(64), 64)
+        places = [builder.inttoptr(address, kind.as_pointer()) for address in args]
+        left, right = (builder.load(place, align=8) for place in places[:2])
+        words = builder.and_(left, builder.xor(right, ir.Constant(kind, [-1] * 64)))
+        builder.store(words, places[2], align=8)
+        flags = builder.icmp_unsigned("!=", words, ir.Constant(kind, [0] * 64))
+        return builder.bitcast(flags, ir.IntType(64))
+
+    return types.uint64(types.intp, types.intp, types.intp), code
+
+
 @inlined_bare
 def summarise(bitmap):
     """Fill a bitmap's summary from its words."""
@@ -74,21 +92,39 @@ def summarise(bitmap):
 
 
 @inlined_bare
+def fill_but(one, other, bitmap):
+    """Fill a bitmap with the bits of ``one`` that are not in ``other``."""
+    words, summary = bitmap
+    whole = words.size >> 6
+    for g in range(whole):
+        at = 512 * g
+        summary[g] = store_but(one.ctypes.data + at, other.ctypes.data + at, words.ctypes.data + at)
+    if whole < summary.size:
+        rest = ZERO
+        for j in range(64 * whole, words.size):
+            words[j] = one[j] & ~other[j]
+            rest |= (ONE if words[j] != ZERO else ZERO) << np.uint64(j & 63)
+        summary[whole] = rest
+
+
+@inlined_bare
 def gather(long_entry, long_exit, short_entry, short_exit, two_sided, streams):
     """Put a combination's four bitmaps together; ``streams.short_leave`` only if ``two_sided``."""
     enter, long_leave, short_leave = streams
-    if two_sided:
-        for j in range(long_entry.size):
-            enter.words[j] = (long_entry[j] & ~long_exit[j]) ^ (short_entry[j] & ~short_exit[j])
-            long_leave.words[j] = long_exit[j] | short_entry[j]
-            short_leave.words[j] = short_exit[j] | long_entry[j]
-        summarise(short_leave)
-    else:
-        for j in range(long_entry.size):
-            enter.words[j] = long_entry[j] & ~long_exit[j]
-            long_leave.words[j] = long_exit[j]
+    enter_words, long_words, short_words = enter.words, long_leave.words, short_leave.words
+    if not two_sided:
+        fill_but(long_entry, long_exit, enter)
+        for j in range(long_exit.size):
+            long_words[j] = long_exit[j]
+        summarise(long_leave)
+        return
+    for j in range(long_entry.size):
+        enter_words[j] = (long_entry[j] & ~long_exit[j]) ^ (short_entry[j] & ~short_exit[j])
+        long_words[j] = long_exit[j] | short_entry[j]
+        short_words[j] = short_exit[j] | long_entry[j]
     summarise(enter)
     summarise(long_leave)
+    summarise(short_leave)
 
 
 @inlined_bare

@@ -13,11 +13,13 @@ from engine.graph.strategy import Strategy
 from engine.research import lanes
 from engine.research.space import Space
 from engine.research.sweep import Found, Sweep, block_bounds, sweep_bars
+from engine.research.trades import MOST, ROOM, STAMP, USED, Memory, new_memory
 from engine.simulate import Costs, Simulation, simulate_program
 from engine.strategies import STRATEGIES
 from pipelines import Bars
 from tests.data import needs_data
 from tests.research.made_strategies import FractionTurns, KellyTurns, LongTurns, RatioTurns, RiskTurns, Turns
+from tests.research.swept import assert_swept_is_plain
 from tests.simulate.drawn import made_bars, real_bars
 
 COSTS = Costs(short=True)
@@ -114,3 +116,36 @@ def test_threads_and_budget_do_not_change_a_block_or_a_list() -> None:
             assert other.sums.tobytes() == alone.sums.tobytes()
             assert other.lists.tobytes() == alone.lists.tobytes()
             assert other.metrics.tobytes() == alone.metrics.tobytes()
+
+
+def test_a_memory_that_is_full_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = made_bars(np.random.default_rng(12), 3_000)
+    levels = np.linspace(20, 50, 40).tolist()
+    ways = {"low_level": levels, "rsi_length": list(range(2, 18)), "stop_atr": [0.0, 0.3, 1.0]}
+    sweep, bounds = Sweep(LongTurns, Space.of(LongTurns, ways), Costs()), block_bounds(3_000)
+    full: list[int] = []
+
+    def small(count: int) -> Memory:
+        memory = new_memory(count)
+        memory.state[USED], memory.state[STAMP] = ROOM - 50, MOST - 20  # rows and stamps soon run out
+        full.append(1)
+        return memory
+
+    whole = swept(bars, sweep, bounds, threads=1)
+    monkeypatch.setattr(lanes, "new_memory", small)
+    again = swept(bars, sweep, bounds, threads=1)
+    assert full
+    assert again.metrics.tobytes() == whole.metrics.tobytes()
+    assert again.sums.tobytes() == whole.sums.tobytes()
+    assert again.lists.tobytes() == whole.lists.tobytes()
+
+
+def test_trades_that_climb_out_of_the_water_are_measured_to_the_bar() -> None:
+    bars = made_bars(np.random.default_rng(31), 2_500, wildness=0.02)
+    rising = Bars.from_arrays(
+        bars.source, "1h", bars.time, *(x * np.linspace(1, 8, 2_500) for x in (bars.open, bars.high, bars.low)),
+        bars.close * np.linspace(1, 8, 2_500), bars.volume,
+    )  # fmt: skip
+    space = Space.of(LongTurns, {"low_level": [25.0, 35.0, 49.0], "rsi_length": [2, 3, 9], "stop_atr": [0.0, 3.0]})
+    for series in (bars, rising):
+        assert_swept_is_plain(series, Sweep(LongTurns, space, Costs(fee=0.0001, slippage=0.0001)))
