@@ -19,7 +19,7 @@ from engine.research.merged import ONES
 from engine.research.plan import Work, plan
 from engine.research.private import rows_of
 from engine.research.space import Shard
-from engine.research.tiles import Columns
+from engine.research.tiles import Tiles
 from parquet_store.errors import Usage
 from pipelines import Bars
 
@@ -81,7 +81,7 @@ def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, work
         else:
             whole[code - len(FIELDS)] = row
     bitmaps = np.empty((len(work.tasks), words_of(n)), np.uint64)
-    Columns(bars, work.program, work.tile(n), whole, workers).fill(work.tasks, work.levels, bitmaps, pool)
+    Tiles(bars, work.program, work.tile(n), whole, workers).fill(work.tasks, work.levels, bitmaps, pool)
     return Prepared(work, shape, values, bitmaps)
 
 

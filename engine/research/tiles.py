@@ -1,4 +1,4 @@
-"""Columns tile by tile: every node over some bars, compared while they are in cache, then the next bars.
+"""Tiles tile by tile: every node over some bars, compared while they are in cache, then the next bars.
 
 A column exists whole only where combinations read it.  Nodes that do not read each other run on several threads;
 each thread has a machine for its own ones, whose state goes on from tile to tile.
@@ -22,12 +22,12 @@ from engine.research.bitmap import fill_bitmaps, words_of
 from engine.research.private import rows_of
 from pipelines import Bars
 
-__all__ = ["Columns"]
+__all__ = ["Tiles"]
 
 SMALL = 1 << 15  # bars x nodes that are not worth a second thread
 
 
-class Columns:
+class Tiles:
     """The columns of a program over bars, one tile at a time.
 
     Parameters

@@ -16,7 +16,7 @@ from engine.research.plan import plan
 from engine.research.prepare import pieces, prepare, shapes
 from engine.research.space import Shard, Space
 from engine.research.sweep import Sweep
-from engine.research.tiles import Columns
+from engine.research.tiles import Tiles
 from engine.simulate import Costs, decisions_of
 from engine.strategies import STRATEGIES
 from parquet_store import Usage
@@ -181,7 +181,7 @@ def test_memory_is_counted_as_it_is_taken() -> None:
     with ThreadPoolExecutor(1) as pool:
         for _, _, shape, work in pieces(bars, sweep.drawn, sweep.sizing, only(sweep), 1 << 30):
             ready = prepare(bars, work, shape, pool, 1)
-            bench = Columns(bars, work.program, work.tile(len(bars)), {}, 1).bench
+            bench = Tiles(bars, work.program, work.tile(len(bars)), {}, 1).bench
             assert bench.shape == (work.outputs, 1_024)
             taken = ready.values.nbytes + ready.bitmaps.nbytes + bench.nbytes
             assert taken == work.bytes(len(bars))
