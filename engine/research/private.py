@@ -19,6 +19,7 @@ from engine.research.words import (
     NONZERO,
     WORD,
     operate,
+    operate_scaled,
     words_of_columns,
     words_of_level,
 )
@@ -33,9 +34,10 @@ class Recipe(NamedTuple):
 
     Attributes
     ----------
-    steps : ndarray of int64, shape (steps, 6)
-        (operation, kind and place of its left side, kind and place of its right side, place of the result).  Places of
-        a COLUMN, LEVEL or ROW are columns of the arrays below, those of a NUMBER or WORDS are scratch.
+    steps : ndarray of int64, shape (steps, 7)
+        (operation, kind and place of its left side, kind and place of its right side, place of the result, place of
+        the LEVEL that scales the right side).  Places of a COLUMN, LEVEL or ROW are columns of the arrays below, those
+        of a NUMBER or WORDS are scratch.
     spans : ndarray of int64, shape (5,)
         The steps of stream k are ``spans[k]`` to ``spans[k + 1]``.
     roots : ndarray of int64, shape (4,)
@@ -141,7 +143,9 @@ def fill_streams(i, wanted, asked, scratch):
                         columns[i, right] if right_kind == COLUMN else rows[i, right] if right_kind == ROW else right
                     )
                     b = address(right_kind, b_row, WORD * first, bases, lengths)
-                    if op < NONZERO:
+                    if op > FLAT:
+                        operate_scaled(op, a, b, levels[i, steps[s, 6]], out, count)
+                    elif op < NONZERO:
                         words_of_columns(op, a, b, out, count)
                     else:
                         operate(op, a, b, out, count)

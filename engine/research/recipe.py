@@ -33,6 +33,7 @@ POINTWISE = {
     "negate": words.NEGATE,
     "absolute": words.ABSOLUTE,
 }
+SCALED = {"add": words.ADD_SCALED, "subtract": words.SUBTRACT_SCALED}
 Operand = tuple[int, int]  # kind and place
 
 
@@ -86,7 +87,7 @@ class RecipeWriter:
         """Return all that was added."""
         spans = self.spans + [self.spans[-1]] * (STREAMS + 1 - len(self.spans))
         return Recipe(
-            np.array(self.steps, np.int64).reshape(-1, 6),
+            np.array(self.steps, np.int64).reshape(-1, 7),
             np.array(spans, np.int64),
             np.array(self.roots + [-1] * (STREAMS - len(self.roots)), np.int64),
             self._table(COLUMN, np.int64),
@@ -108,9 +109,9 @@ class RecipeWriter:
                 known[node] = self.merged.numbers(node) if isinstance(node, Level) else self.merged.keep(node)
         return kind, list(known).index(node)
 
-    def _write(self, kind: int, op: int, left: Operand, right: Operand) -> Operand:
+    def _write(self, kind: int, op: int, left: Operand, right: Operand, level: int = -1) -> Operand:
         place, self.made[kind] = self.made[kind], self.made[kind] + 1
-        self.steps.append((op, *left, *right, place))
+        self.steps.append((op, *left, *right, place, level))
         return kind, place
 
     def _condition(self, node: Node, here: dict[Node, Operand]) -> Operand:
@@ -135,6 +136,12 @@ class RecipeWriter:
                 here[node] = self._read(LEVEL if isinstance(node, Level) else COLUMN, node)
                 continue
             assert isinstance(node, Out)
+            scaled = self._scaled(node)
+            if scaled is not None:
+                base, column, level = scaled
+                place = self._read(LEVEL, level)[1]
+                here[node] = self._write(NUMBER, SCALED[node.call.step], here[base], here[column], place)
+                continue
             sides = [self._flat(x, here[x]) if here[x][0] == LEVEL else here[x] for x in below]
             here[node] = self._write(NUMBER, POINTWISE[node.call.step], sides[0], sides[-1])
         return here[root]
@@ -146,6 +153,26 @@ class RecipeWriter:
         return self.flats[node]
 
     def _arithmetic_below(self, node: Node) -> Sequence[Node]:
-        if isinstance(node, Out) and node.call.step in POINTWISE and self.known.node(node).count > self.limit:
-            return node.call.inputs
-        return ()
+        """Return what a node's step reads, nothing where the node is a column or a level."""
+        scaled = self._scaled(node)
+        if scaled is not None:
+            return scaled[:2]
+        return node.call.inputs if isinstance(node, Out) and self._is_step(node) else ()
+
+    def _is_step(self, node: Node) -> bool:
+        pointwise = isinstance(node, Out) and node.call.step in POINTWISE
+        return pointwise and self.known.node(node).count > self.limit
+
+    def _scaled(self, node: Node) -> tuple[Node, Node, Level] | None:
+        """Return (base, column, level) of base + level * column and base - level * column, one step for two nodes."""
+        if not (isinstance(node, Out) and node.call.step in SCALED and self._is_step(node)):
+            return None
+        base, product = node.call.inputs
+        if isinstance(base, Level) or not (
+            isinstance(product, Out) and product.call.step == "multiply" and self._is_step(product)
+        ):
+            return None
+        left, right = product.call.inputs
+        if isinstance(left, Level) == isinstance(right, Level):
+            return None
+        return (base, right, left) if isinstance(left, Level) else (base, left, right)  # type: ignore[return-value]

@@ -18,7 +18,7 @@ from engine.kernels.memory import load_float
 
 LESS, LESS_EQUAL, EQUAL, NOT_EQUAL, NONZERO, BOTH, EITHER, CONSTANT = range(8)
 ADD, SUBTRACT, MULTIPLY, DIVIDE, MINIMUM, MAXIMUM, NEGATE, ABSOLUTE = range(8, 16)
-FLAT = 16
+FLAT, ADD_SCALED, SUBTRACT_SCALED = range(16, 19)
 WORD = 64
 BYTES = np.uintp(8 * WORD)
 LANES = 8
@@ -38,6 +38,18 @@ def _load(builder, address, index, k):
     value = builder.load(_at(builder, start, index, 8 * WORD, VECTOR))
     value.align = 8
     return value
+
+
+def _store(builder, value, address, index, k):
+    """Write the ``k``-th vector of the ``index``-th 64 values."""
+    start = builder.add(address, ir.Constant(address.type, 8 * LANES * k))
+    builder.store(value, _at(builder, start, index, 8 * WORD, VECTOR)).align = 8
+
+
+def _known(builder, value):
+    """Return what a step leaves of its results: the one NaN for unknown and infinite, 0.0 for -0.0."""
+    finite = builder.fcmp_ordered("<=", _size(builder, value), _number(LARGEST))
+    return builder.select(finite, builder.fadd(value, _number(0.0)), _number(float("nan")))
 
 
 def _flat(builder, value):
@@ -83,14 +95,32 @@ def _arithmetic(emit):
             with cgutils.for_range(builder, args[3]) as loop:
                 for k in range(WORD // LANES):
                     a, b = (_load(builder, side, loop.index, k) for side in args[:2])
-                    value = emit(builder, a, b)
-                    finite = builder.fcmp_ordered("<=", _size(builder, value), _number(LARGEST))
-                    known = builder.select(finite, builder.fadd(value, _number(0.0)), _number(float("nan")))
-                    start = builder.add(args[2], ir.Constant(args[2].type, 8 * LANES * k))
-                    builder.store(known, _at(builder, start, loop.index, 8 * WORD, VECTOR)).align = 8
+                    _store(builder, _known(builder, emit(builder, a, b)), args[2], loop.index, k)
             return context.get_dummy_value()
 
         return types.void(types.uintp, types.uintp, types.uintp, types.intp), code
+
+    return operate
+
+
+def _scaled(name):
+    """Return the intrinsic for base + level * column or base - level * column, each rounded as its step rounds it.
+
+    It takes (address of the base, address of the column, level, address of the results, how many 64 values).
+    """
+
+    @intrinsic
+    def operate(typing, base, column, level, out, words):
+        def code(context, builder, signature, args):
+            flat = _flat(builder, args[2])
+            with cgutils.for_range(builder, args[4]) as loop:
+                for k in range(WORD // LANES):
+                    a, b = (_load(builder, side, loop.index, k) for side in args[:2])
+                    reach = _known(builder, builder.fmul(flat, b))
+                    _store(builder, _known(builder, getattr(builder, name)(a, reach)), args[3], loop.index, k)
+            return context.get_dummy_value()
+
+        return types.void(types.uintp, types.uintp, types.float64, types.uintp, types.intp), code
 
     return operate
 
@@ -136,6 +166,7 @@ add, subtract, multiply, divide = (
     for name in ("fadd", "fsub", "fmul", "fdiv")
 )
 minimum, maximum = _arithmetic(_smaller("<")), _arithmetic(_smaller(">"))
+add_scaled, subtract_scaled = _scaled("fadd"), _scaled("fsub")
 both_words, either_words = _logic("and_"), _logic("or_")
 negate = _arithmetic(lambda builder, a, b: builder.fneg(a))
 absolute = _arithmetic(lambda builder, a, b: _size(builder, a))
@@ -229,3 +260,12 @@ def operate(op, left, right, out, words):
         negate(left, right, out, words)
     else:
         absolute(left, right, out, words)
+
+
+@inlined_bare
+def operate_scaled(op, base, column, level, out, words):
+    """Write base + level * column, or base - level * column, of 64 * ``words`` values."""
+    if op == ADD_SCALED:
+        add_scaled(base, column, level, out, words)
+    else:
+        subtract_scaled(base, column, level, out, words)
