@@ -17,7 +17,6 @@ from engine.research.trades import (
     AT_PEAK,
     CASH,
     CONFIG,
-    DIGITS,
     DOWN,
     DRAWDOWN,
     FEES,
@@ -26,11 +25,10 @@ from engine.research.trades import (
     LEFT,
     LONGEST,
     LOWEST,
-    MOST,
     PROFIT,
     QUANTITY,
     RATIO,
-    ROOM,
+    SLOT,
     SQUARE,
     STAMP,
     SUM,
@@ -100,6 +98,7 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
     close = market.close
     n = close.size
     initial = costs.initial_cash
+    digits, low = memory.digits, (1 << memory.digits) - 1
     slots, facts, figures, state = memory.slots, memory.facts, memory.figures, memory.state
     enter = streams.enter
     group = np.int64(-1)
@@ -109,7 +108,7 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
         leave = Bitmap(long_exit, streams.long_leave.summary)
         if groups[i] != group:
             group = groups[i]
-            if configs[i] != state[CONFIG] or state[STAMP] + 1 == MOST:
+            if configs[i] != state[CONFIG] or state[STAMP] + 1 == 1 << (SLOT - digits):
                 state[CONFIG] = configs[i]
                 renew(memory)
             else:
@@ -130,13 +129,13 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
                 break
             entry = decided + 1
             slot = np.int64(slots[entry])
-            row = slot & (ROOM - 1)
-            if slot >> DIGITS != state[STAMP]:
+            row = slot & low
+            if slot >> digits != state[STAMP]:
                 row = recall(market, asked, i, slot, decided, leave, costs, memory)
                 if row < 0:
                     t = entry
                     continue
-                slots[entry] = state[STAMP] << DIGITS | row
+                slots[entry] = state[STAMP] << digits | row
             trade, fact = figures[row], facts[row]
             t = fact[LEFT] >> 1
             end = min(t, n - 1)

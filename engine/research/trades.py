@@ -17,15 +17,14 @@ from engine.research.exits import resting_exit
 from engine.research.scan import next_set
 from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity
 
-DIGITS, BITS = 15, 16
-ROOM = 1 << DIGITS
+FEWEST, MOST = 15, 18  # binary digits of the number of rows
+SLOT = 31  # binary digits of a slot: a stamp and a row
 LINE = 64  # bytes
 (
     GROWTH, SUM, SQUARE, DOWN, HIGHEST, LOWEST, FEES, LEFT,  # LEFT: twice the bar, plus 1 if by stop or target
     PROFIT, RATIO, KEY, AT_PEAK, DRAWDOWN, LONGEST, CASH, QUANTITY, WIDTH,
 ) = range(17)  # fmt: skip
 USED, STAMP, CONFIG, SINCE = range(4)
-MOST = 1 << 16  # stamps, so that slots are 31 bits
 UNKNOWN = -2  # at AT_PEAK: what is counted from the peak has not been asked for yet
 
 
@@ -36,13 +35,15 @@ class Memory(NamedTuple):
     ----------
     slots : ndarray of int32, shape (bars,)
         For each bar the row of the trade that enters there, and above it the stamp of its group.
-    places : ndarray of int32, shape (2**BITS,)
+    places : ndarray of int32, shape (2 * rows,)
         For the hash of a key the row that holds it, -1: none.
-    figures : ndarray of float64, shape (ROOM, WIDTH)
-    facts : ndarray of int64, shape (ROOM, WIDTH)
+    figures : ndarray of float64, shape (rows, WIDTH)
+    facts : ndarray of int64, shape (rows, WIDTH)
         The same memory seen as whole numbers: LEFT, KEY, AT_PEAK and LONGEST are such.
     state : ndarray of int64, shape (4,)
         Rows used, the stamp of the group at hand, its config, the config's first stamp.
+    digits : int
+        Binary digits of the number of rows.
     """
 
     slots: NDArray[np.int32]
@@ -50,18 +51,22 @@ class Memory(NamedTuple):
     figures: NDArray[np.float64]
     facts: NDArray[np.int64]
     state: NDArray[np.int64]
+    digits: int
 
 
 def new_memory(bars: int) -> Memory:
     """Return an empty memory for a series of ``bars`` bars."""
-    room = np.empty(ROOM * WIDTH + LINE // 8)
-    figures = room[-room.ctypes.data % LINE // 8 :][: ROOM * WIDTH].reshape(ROOM, WIDTH)  # a row is two cache lines
+    digits = min(max((bars // 4).bit_length(), FEWEST), MOST)
+    rows = 1 << digits
+    room = np.empty(rows * WIDTH + LINE // 8)
+    figures = room[-room.ctypes.data % LINE // 8 :][: rows * WIDTH].reshape(rows, WIDTH)  # a row is two cache lines
     return Memory(
         np.zeros(bars, np.int32),
-        np.full(1 << BITS, -1, np.int32),
+        np.full(2 * rows, -1, np.int32),
         figures,
         figures.view(np.int64),
         np.array([0, 0, -1, 0]),
+        digits,
     )
 
 
@@ -113,7 +118,7 @@ def forget(memory):
 @inlined_bare
 def renew(memory):
     """Make every slot one of another config, and go on with a new stamp."""
-    if memory.state[STAMP] + 1 == MOST:
+    if memory.state[STAMP] + 1 == 1 << (SLOT - memory.digits):
         for k in range(memory.slots.size):
             memory.slots[k] = 0
         memory.state[STAMP] = 0
@@ -131,8 +136,8 @@ def recall(market, asked, i, slot, decided, leave, costs, memory):
     last = next_set(leave, entry)
     if asked.rules[i, 1] > 0:
         last = min(last, entry + asked.rules[i, 1] - 1)
-    if slot >> DIGITS >= memory.state[SINCE]:
-        row = slot & (ROOM - 1)
+    if slot >> memory.digits >= memory.state[SINCE]:
+        row = slot & (memory.figures.shape[0] - 1)
         there = memory.facts[row, LEFT]
         if there == 2 * min(last + 1, n) or (there & 1 != 0 and there >> 1 <= last):
             return row
@@ -150,11 +155,11 @@ def recall(market, asked, i, slot, decided, leave, costs, memory):
         if reason != NO_EXIT:
             left, rested = bar, np.int64(1)
     key = ((config * np.int64(n) + entry) * np.int64(n + 1) + left) * 2 + rested
-    place = (np.uint64(key) * SPREAD) >> np.uint64(64 - BITS)
+    place = (np.uint64(key) * SPREAD) >> np.uint64(63 - memory.digits)
     row = np.int64(memory.places[place])
     if row >= 0 and memory.facts[row, KEY] == key:
         return row
-    if memory.state[USED] == ROOM:
+    if memory.state[USED] == memory.figures.shape[0]:
         forget(memory)
     row = memory.state[USED]
     memory.state[USED] += 1
