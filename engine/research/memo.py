@@ -128,16 +128,17 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, memor
             if decided + 1 >= n:
                 break
             entry = decided + 1
-            slot = np.int64(slots[entry])
+            slot, left = np.int64(slots[entry, 0]), np.int64(slots[entry, 1])
             row = slot & low
             if slot >> digits != state[STAMP]:
-                row = recall(market, asked, i, slot, decided, leave, costs, memory)
+                row = recall(market, asked, i, slot, left, decided, leave, costs, memory)
                 if row < 0:
                     t = entry
                     continue
-                slots[entry] = state[STAMP] << digits | row
+                left = facts[row, LEFT]
+                slots[entry, 0], slots[entry, 1] = state[STAMP] << digits | row, left
             trade, fact = figures[row], facts[row]
-            t = fact[LEFT] >> 1
+            t = left >> 1
             end = min(t, n - 1)
             growth, highest = trade[GROWTH], trade[HIGHEST]
             if end >= edge:

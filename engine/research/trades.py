@@ -33,8 +33,9 @@ class Memory(NamedTuple):
 
     Attributes
     ----------
-    slots : ndarray of int32, shape (bars,)
-        For each bar the row of the trade that enters there, and above it the stamp of its group.
+    slots : ndarray of int32, shape (bars, 2)
+        For each bar the row of the trade that enters there, above it the stamp of its group; and the row's LEFT, so
+        that the search for the next trade need not wait for the row.
     places : ndarray of int32, shape (2 * rows,)
         For the hash of a key the row that holds it, -1: none.
     figures : ndarray of float64, shape (rows, WIDTH)
@@ -61,7 +62,7 @@ def new_memory(bars: int) -> Memory:
     room = np.empty(rows * WIDTH + LINE // 8)
     figures = room[-room.ctypes.data % LINE // 8 :][: rows * WIDTH].reshape(rows, WIDTH)  # a row is two cache lines
     return Memory(
-        np.zeros(bars, np.int32),
+        np.zeros((bars, 2), np.int32),
         np.full(2 * rows, -1, np.int32),
         figures,
         figures.view(np.int64),
@@ -119,28 +120,26 @@ def forget(memory):
 def renew(memory):
     """Make every slot one of another config, and go on with a new stamp."""
     if memory.state[STAMP] + 1 == 1 << (SLOT - memory.digits):
-        for k in range(memory.slots.size):
-            memory.slots[k] = 0
+        for k in range(len(memory.slots)):
+            memory.slots[k, 0] = 0
         memory.state[STAMP] = 0
     memory.state[STAMP] += 1
     memory.state[SINCE] = memory.state[STAMP]
 
 
 @inlined_bare
-def recall(market, asked, i, slot, decided, leave, costs, memory):
+def recall(market, asked, i, slot, there, decided, leave, costs, memory):
     """Return the row of the long trade decided at a bar, computed if it is not known; -1: there is no entry.
 
-    ``slot`` is what the bar's slot holds: the trade of another group, or nothing.
+    ``slot`` and ``there`` are what the bar's slot holds: the trade of another group, or nothing.
     """
     n, entry, config = market.close.size, decided + 1, memory.state[CONFIG]
     last = next_set(leave, entry)
     if asked.rules[i, 1] > 0:
         last = min(last, entry + asked.rules[i, 1] - 1)
-    if slot >> memory.digits >= memory.state[SINCE]:
-        row = slot & (memory.figures.shape[0] - 1)
-        there = memory.facts[row, LEFT]
-        if there == 2 * min(last + 1, n) or (there & 1 != 0 and there >> 1 <= last):
-            return row
+    same = there == 2 * min(last + 1, n) or (there & 1 != 0 and there >> 1 <= last)
+    if same and slot >> memory.digits >= memory.state[SINCE]:
+        return slot & (memory.figures.shape[0] - 1)
     has_stop, has_target = asked.distances[i, 0] >= 0, asked.distances[i, 1] >= 0
     stop_d = asked.values[asked.distances[i, 0], decided] if has_stop else np.nan
     target_d = asked.values[asked.distances[i, 1], decided] if has_target else np.nan
