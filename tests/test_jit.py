@@ -101,7 +101,7 @@ def test_every_file_that_compiles_counts_in_the_name_of_the_cache() -> None:
 
 def test_a_file_depends_on_what_it_imports_and_on_nothing_else() -> None:
     names = {path.name for path in jit.sources_of(PACKAGE / "research" / "memo.py")}
-    assert {"memo.py", "events.py", "bitmap.py", "formulas.py"} <= names
+    assert {"memo.py", "trades.py", "bitmap.py", "formulas.py"} <= names
     assert not names & {"average.py", "trend.py", "account.py"}
     assert "memory.py" in {path.name for path in jit.sources_of(PACKAGE / "kernels" / "drive.py")}
 

@@ -18,7 +18,6 @@ from engine.research.trades import (
     AT_PEAK,
     CASH,
     CONFIG,
-    DIGITS,
     DOWN,
     DRAWDOWN,
     FEES,
@@ -27,11 +26,10 @@ from engine.research.trades import (
     LEFT,
     LONGEST,
     LOWEST,
-    MOST,
     PROFIT,
     QUANTITY,
     RATIO,
-    ROOM,
+    SLOT,
     SQUARE,
     STAMP,
     SUM,
@@ -101,6 +99,7 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, scrat
     close = market.close
     n = close.size
     initial = costs.initial_cash
+    digits, low = memory.digits, (1 << memory.digits) - 1
     slots, facts, figures, state = memory.slots, memory.facts, memory.figures, memory.state
     enter = streams.enter
     shared, roots = len(asked.bitmaps), asked.recipe.roots
@@ -114,7 +113,7 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, scrat
         leave = Bitmap(long_exit, streams.long_leave.summary)
         if groups[i] != group:
             group = groups[i]
-            if configs[i] != state[CONFIG] or state[STAMP] + 1 == MOST:
+            if configs[i] != state[CONFIG] or state[STAMP] + 1 == 1 << (SLOT - digits):
                 state[CONFIG] = configs[i]
                 renew(memory)
             else:
@@ -134,16 +133,17 @@ def run_remembered(market, asked, configs, groups, costs, bounds, streams, scrat
             if decided + 1 >= n:
                 break
             entry = decided + 1
-            slot = np.int64(slots[entry])
-            row = slot & (ROOM - 1)
-            if slot >> DIGITS != state[STAMP]:
-                row = recall(market, asked, i, slot, decided, leave, costs, memory)
+            slot, left = np.int64(slots[entry, 0]), np.int64(slots[entry, 1])
+            row = slot & low
+            if slot >> digits != state[STAMP]:
+                row = recall(market, asked, i, slot, left, decided, leave, costs, memory)
                 if row < 0:
                     t = entry
                     continue
-                slots[entry] = state[STAMP] << DIGITS | row
+                left = facts[row, LEFT]
+                slots[entry, 0], slots[entry, 1] = state[STAMP] << digits | row, left
             trade, fact = figures[row], facts[row]
-            t = fact[LEFT] >> 1
+            t = left >> 1
             end = min(t, n - 1)
             growth, highest = trade[GROWTH], trade[HIGHEST]
             if end >= edge:

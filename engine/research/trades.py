@@ -18,15 +18,14 @@ from engine.research.private import distance
 from engine.research.scan import next_set
 from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity
 
-DIGITS, BITS = 15, 16
-ROOM = 1 << DIGITS
+FEWEST, MOST = 15, 18  # binary digits of the number of rows
+SLOT = 31  # binary digits of a slot: a stamp and a row
 LINE = 64  # bytes
 (
     GROWTH, SUM, SQUARE, DOWN, HIGHEST, LOWEST, FEES, LEFT,  # LEFT: twice the bar, plus 1 if by stop or target
     PROFIT, RATIO, KEY, AT_PEAK, DRAWDOWN, LONGEST, CASH, QUANTITY, WIDTH,
 ) = range(17)  # fmt: skip
 USED, STAMP, CONFIG, SINCE = range(4)
-MOST = 1 << 16  # stamps, so that slots are 31 bits
 UNKNOWN = -2  # at AT_PEAK: what is counted from the peak has not been asked for yet
 
 
@@ -35,15 +34,18 @@ class Memory(NamedTuple):
 
     Attributes
     ----------
-    slots : ndarray of int32, shape (bars,)
-        For each bar the row of the trade that enters there, and above it the stamp of its group.
-    places : ndarray of int32, shape (2**BITS,)
+    slots : ndarray of int32, shape (bars, 2)
+        For each bar the row of the trade that enters there, above it the stamp of its group; and the row's LEFT, so
+        that the search for the next trade need not wait for the row.
+    places : ndarray of int32, shape (2 * rows,)
         For the hash of a key the row that holds it, -1: none.
-    figures : ndarray of float64, shape (ROOM, WIDTH)
-    facts : ndarray of int64, shape (ROOM, WIDTH)
+    figures : ndarray of float64, shape (rows, WIDTH)
+    facts : ndarray of int64, shape (rows, WIDTH)
         The same memory seen as whole numbers: LEFT, KEY, AT_PEAK and LONGEST are such.
     state : ndarray of int64, shape (4,)
         Rows used, the stamp of the group at hand, its config, the config's first stamp.
+    digits : int
+        Binary digits of the number of rows.
     """
 
     slots: NDArray[np.int32]
@@ -51,18 +53,22 @@ class Memory(NamedTuple):
     figures: NDArray[np.float64]
     facts: NDArray[np.int64]
     state: NDArray[np.int64]
+    digits: int
 
 
 def new_memory(bars: int) -> Memory:
     """Return an empty memory for a series of ``bars`` bars."""
-    room = np.empty(ROOM * WIDTH + LINE // 8)
-    figures = room[-room.ctypes.data % LINE // 8 :][: ROOM * WIDTH].reshape(ROOM, WIDTH)  # a row is two cache lines
+    digits = min(max((bars // 4).bit_length(), FEWEST), MOST)
+    rows = 1 << digits
+    room = np.empty(rows * WIDTH + LINE // 8)
+    figures = room[-room.ctypes.data % LINE // 8 :][: rows * WIDTH].reshape(rows, WIDTH)  # a row is two cache lines
     return Memory(
-        np.zeros(bars, np.int32),
-        np.full(1 << BITS, -1, np.int32),
+        np.zeros((bars, 2), np.int32),
+        np.full(2 * rows, -1, np.int32),
         figures,
         figures.view(np.int64),
         np.array([0, 0, -1, 0]),
+        digits,
     )
 
 
@@ -114,29 +120,27 @@ def forget(memory):
 @inlined_bare
 def renew(memory):
     """Make every slot one of another config, and go on with a new stamp."""
-    if memory.state[STAMP] + 1 == MOST:
-        for k in range(memory.slots.size):
-            memory.slots[k] = 0
+    if memory.state[STAMP] + 1 == 1 << (SLOT - memory.digits):
+        for k in range(len(memory.slots)):
+            memory.slots[k, 0] = 0
         memory.state[STAMP] = 0
     memory.state[STAMP] += 1
     memory.state[SINCE] = memory.state[STAMP]
 
 
 @inlined_bare
-def recall(market, asked, i, slot, decided, leave, costs, memory):
+def recall(market, asked, i, slot, there, decided, leave, costs, memory):
     """Return the row of the long trade decided at a bar, computed if it is not known; -1: there is no entry.
 
-    ``slot`` is what the bar's slot holds: the trade of another group, or nothing.
+    ``slot`` and ``there`` are what the bar's slot holds: the trade of another group, or nothing.
     """
     n, entry, config = market.close.size, decided + 1, memory.state[CONFIG]
     last = next_set(leave, entry)
     if asked.rules[i, 1] > 0:
         last = min(last, entry + asked.rules[i, 1] - 1)
-    if slot >> DIGITS >= memory.state[SINCE]:
-        row = slot & (ROOM - 1)
-        there = memory.facts[row, LEFT]
-        if there == 2 * min(last + 1, n) or (there & 1 != 0 and there >> 1 <= last):
-            return row
+    same = there == 2 * min(last + 1, n) or (there & 1 != 0 and there >> 1 <= last)
+    if same and slot >> memory.digits >= memory.state[SINCE]:
+        return slot & (memory.figures.shape[0] - 1)
     has_stop, has_target = asked.distances[i, 0] >= 0, asked.distances[i, 1] >= 0
     stop_d, target_d = distance(i, 0, asked, decided), distance(i, 1, asked, decided)
     if (has_stop and not stop_d > 0.0) or (has_target and not target_d > 0.0):
@@ -150,11 +154,11 @@ def recall(market, asked, i, slot, decided, leave, costs, memory):
         if reason != NO_EXIT:
             left, rested = bar, np.int64(1)
     key = ((config * np.int64(n) + entry) * np.int64(n + 1) + left) * 2 + rested
-    place = (np.uint64(key) * SPREAD) >> np.uint64(64 - BITS)
+    place = (np.uint64(key) * SPREAD) >> np.uint64(63 - memory.digits)
     row = np.int64(memory.places[place])
     if row >= 0 and memory.facts[row, KEY] == key:
         return row
-    if memory.state[USED] == ROOM:
+    if memory.state[USED] == memory.figures.shape[0]:
         forget(memory)
     row = memory.state[USED]
     memory.state[USED] += 1

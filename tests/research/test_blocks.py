@@ -13,7 +13,7 @@ from engine.graph.strategy import Strategy
 from engine.research import lanes
 from engine.research.space import Space
 from engine.research.sweep import Found, Sweep, block_bounds, sweep_bars
-from engine.research.trades import MOST, ROOM, STAMP, USED, Memory, new_memory
+from engine.research.trades import SLOT, STAMP, USED, Memory, new_memory
 from engine.simulate import Costs, Simulation, simulate_program
 from engine.strategies import STRATEGIES
 from pipelines import Bars
@@ -127,7 +127,8 @@ def test_a_memory_that_is_full_begins_again(monkeypatch: pytest.MonkeyPatch) -> 
 
     def small(count: int) -> Memory:
         memory = new_memory(count)
-        memory.state[USED], memory.state[STAMP] = ROOM - 50, MOST - 20  # rows and stamps soon run out
+        memory.state[USED] = memory.figures.shape[0] - 50  # rows and stamps soon run out
+        memory.state[STAMP] = (1 << (SLOT - memory.digits)) - 20
         full.append(1)
         return memory
 
