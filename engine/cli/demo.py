@@ -90,7 +90,7 @@ def demo(store: StorePath = None, json: AsJson = False) -> None:
     for line in story(place, summary, replayed.mismatches):
         out.say(line)
     if json:
-        files = {"store": place.root, "results": run.table, "manifest": exported.path, "report": page}
+        files = {"store": place.root, "results": run.folder / "results", "manifest": exported.path, "report": page}
         out.document(
             {
                 "sweep": summary.as_json(),

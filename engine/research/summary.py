@@ -10,13 +10,13 @@ from typing import Any
 from engine.graph import bind
 from engine.graph.scalar import tidy
 from engine.manifest import without_nan
-from engine.research.sweep import Sweep
+from engine.research.request import Job
 from engine.research.table import Run
 from engine.simulate import METRICS, simulate_program
 from engine.strategies import STRATEGIES
-from pipelines import Bars
+from parquet_store import Store
 
-__all__ = ["RunSummary", "summarise", "verified_before"]
+__all__ = ["RunSummary", "summarise", "told_before", "verified_before"]
 
 
 @dataclass(frozen=True)
@@ -44,25 +44,40 @@ class RunSummary:
         return found
 
 
-def verified_before(folder: Path, plan: str) -> dict[str, Any] | None:
-    """Return what an earlier verification of the plan with this digest found, None if there was none."""
+def told_before(folder: Path, plan: str) -> RunSummary | None:
+    """Return the summary of an earlier call for the plan with this digest, None if there is none."""
     try:
-        summary = json.loads((folder / "summary.json").read_text())
-        found: dict[str, Any] | None = summary["verified"] if summary["plan"] == plan else None
+        data = json.loads((folder / "summary.json").read_text())
+        found = RunSummary(**{**data, "folder": folder}) if data["plan"] == plan else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found
 
 
+def verified_before(folder: Path, plan: str) -> dict[str, Any] | None:
+    """Return what an earlier verification of the plan with this digest found, None if there was none."""
+    before = told_before(folder, plan)
+    return None if before is None else before.verified
+
+
 def summarise(
-    run: Run, series: list[Bars], sweep: Sweep, rows: int, seconds: float, verified: dict[str, Any] | None
+    store: Store,
+    run: Run,
+    job: Job,
+    made: int,
+    seconds: float,
+    verified: dict[str, Any] | None,
+    before: RunSummary | None,
 ) -> RunSummary:
-    """Return what the user is told: the best row, the median row, buy and hold."""
-    bars = sum(len(b) for b in series)
-    work = rows / len(series) * bars
+    """Return what the user is told: the best row, the median row, buy and hold, how likely it is luck.
+
+    ``made`` rows were computed in ``seconds``; where that is none, ``before`` knows the speed.
+    """
+    bars = sum(len(b) for b in job.series)
+    rows = int(run.sql("select count(*) from results")[1][0][0])
     hold = bind(STRATEGIES["buy_and_hold"]())
-    benchmark = {b.source: simulate_program(hold, b, sweep.costs).metrics for b in series}
-    names = list(sweep.strategy.params)
+    benchmark = {b.source: simulate_program(hold, b, job.sweep.costs).metrics for b in job.series}
+    names = list(job.sweep.strategy.params)
 
     def shown(row: dict[str, Any]) -> dict[str, Any]:
         if not row:
@@ -75,12 +90,15 @@ def summarise(
 
     found = run.top(1)
     best = found[0] if found else {}
+    speed = made / len(job.series) * bars / seconds
+    if made == 0 and before is not None:
+        speed, seconds = before.combo_bars_per_second, before.seconds
     return RunSummary(
         run=run.name,
         combos=rows,
         bars=bars,
         seconds=seconds,
-        combo_bars_per_second=work / seconds,
+        combo_bars_per_second=speed,
         verified=verified,
         best=shown(best),
         median=shown(run.median()),

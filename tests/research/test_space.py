@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.graph import Param, Signals, Strategy
-from engine.research.space import Space, parse_values
+from engine.research.ranges import parse_values
+from engine.research.space import Space
 from parquet_store import Usage
 
 
@@ -117,7 +118,7 @@ def test_shards_are_the_product_in_order_filtered(
     space = Space.of(Three, given_values, where)
     assert space.size == len(product)
     found = []
-    for shard in space.shards(block):
+    for shard in space.shards(block=block):
         assert 0 < len(shard) <= block
         rows = zip(*(space.values[name][shard.digits[name]].tolist() for name in space.values), strict=True)
         found += list(zip(shard.combo.tolist(), rows, strict=True))
@@ -133,7 +134,12 @@ def test_what_is_not_given_stays_at_its_default_and_doubles_count_once() -> None
         "slow": [30.0, 10.0],
         "width": [2.0],
     }
-    assert space.as_json() == {"values": {"fast": [5], "slow": [30, 10], "width": [2]}, "where": []}
+    assert space.as_json() == {
+        "values": {"fast": [5], "slow": [30, 10], "width": [2]},
+        "where": [],
+        "when": [],
+        "draw": None,
+    }
 
 
 @pytest.mark.parametrize(
