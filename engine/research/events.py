@@ -24,11 +24,48 @@ from engine.simulate.formulas import (
     unit_return,
 )
 
+SPREAD, SCATTER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # odd, their bits without a pattern
+
 
 @inlined
-def mark(course, t, now, invested):
-    """Count one close; closes since the last one counted were flat at the same equity."""
-    before, peak, at_peak, total, square, downside, held, drawdown, longest = course
+def listed(trades, entry, left, side):
+    """Return the hash of a list of trades with one more: entered at bar ``entry``, left at bar ``left``, ``side``.
+
+    ``left`` is the number of bars where the trade is still open.  An empty list is 0; see ``sealed``.
+    """
+    word = (np.uint64(entry) << np.uint64(32)) ^ (np.uint64(left) << np.uint64(1)) ^ np.uint64(side > 0.0)
+    word = (word ^ (word >> np.uint64(31))) * SPREAD
+    word = (word ^ (word >> np.uint64(29))) * SCATTER
+    return trades * SCATTER + (word ^ (word >> np.uint64(32)) | np.uint64(1))
+
+
+@inlined
+def sealed(trades):
+    """Return the hash of a whole list, its bits mixed: 0 only for an empty list."""
+    word = (trades ^ (trades >> np.uint64(32))) * SPREAD
+    return word ^ (word >> np.uint64(29))
+
+
+@inlined
+def settle(sums, block, total, square):
+    """Turn sums up to the end of each block into those of the block; blocks from ``block`` on end with the last."""
+    for b in range(block, len(sums)):
+        sums[b, 0], sums[b, 1] = total, square
+    for b in range(len(sums) - 1, 0, -1):
+        sums[b, 0] -= sums[b - 1, 0]
+        sums[b, 1] -= sums[b - 1, 1]
+
+
+@inlined
+def mark(course, t, now, invested, bounds, sums):
+    """Count one close; closes since the last one counted were flat at the same equity.
+
+    ``sums[b]`` is given the sums of returns and squares of all bars before ``bounds[b + 1]``.
+    """
+    before, peak, at_peak, total, square, downside, held, drawdown, longest, block = course
+    while t >= bounds[block + 1]:
+        sums[block, 0], sums[block, 1] = total, square
+        block += 1
     r = now / before - 1.0 if before > 0.0 else 0.0
     loss = min(r, 0.0)
     # since the last count every close was at `before`
@@ -49,11 +86,14 @@ def mark(course, t, now, invested):
         held + np.int64(invested),
         drawdown,
         longest,
+        block,
     )
 
 
 @inlined
-def hold(prices, side, start, end, cash, quantity, stop, target, trail, protected, carried, tick, price, course):
+def hold(
+    prices, side, start, end, cash, quantity, stop, target, trail, protected, carried, tick, price, course, bounds, sums
+):
     """Hold a position from bar ``start`` to the close of ``end``, or until its stop or target fills.
 
     Returns the course, and (reason, price, bar) of the exit, reason NO_EXIT if it is still held after ``end``.
@@ -62,7 +102,8 @@ def hold(prices, side, start, end, cash, quantity, stop, target, trail, protecte
     held = quantity != 0.0
     if not protected:
         for u in range(start, end + 1):
-            course = mark(course, u, cash + side * quantity * close[u], held or (carried and u == start))
+            now = cash + side * quantity * close[u]
+            course = mark(course, u, now, held or (carried and u == start), bounds, sums)
         return course, np.int64(NO_EXIT), np.nan, start
     best, trailing = price, trail == trail
     for u in range(start, end + 1):
@@ -73,13 +114,26 @@ def hold(prices, side, start, end, cash, quantity, stop, target, trail, protecte
         if hit != NO_EXIT:
             return course, np.int64(hit), level, u
         best = max(best, high[u]) if side > 0.0 else min(best, low[u])
-        course = mark(course, u, cash + side * quantity * close[u], held or (carried and u == start))
+        now = cash + side * quantity * close[u]
+        course = mark(course, u, now, held or (carried and u == start), bounds, sums)
     return course, np.int64(NO_EXIT), np.nan, start
 
 
 @compiled
 def run_combination(
-    prices, signals, stop_distance, target_distance, trailing, max_hold, sizing, costs, returns, tally, trades
+    prices,
+    signals,
+    stop_distance,
+    target_distance,
+    trailing,
+    max_hold,
+    sizing,
+    costs,
+    bounds,
+    returns,
+    tally,
+    sums,
+    trades,
 ):
     """Run one combination.
 
@@ -91,17 +145,21 @@ def run_combination(
         Bitmaps: long entry, long exit, short entry, short exit.
     stop_distance, target_distance : ndarray of float64
         Shape (bars,), or (0,) for none.
+    bounds : ndarray of int64, shape (blocks + 1,)
+        Bars at which blocks begin, then the number of bars: 0 <= ... <= bars.
     returns : ndarray of float64, shape (50,)
         Room for Kelly's ring.
     tally : ndarray of float64, shape (len(TALLY),)
         Filled.
+    sums : ndarray of float64, shape (blocks, 2)
+        Filled: sum of the returns of each block's bars, and of their squares.
     trades : ndarray of ``TRADE``
         Filled as far as it reaches; empty: trades are only counted.
 
     Returns
     -------
-    int
-        Closed trades.
+    int, uint64
+        Closed trades; the hash of the list of trades, the open one too, 0 if there is none.
     """
     open, _high, _low, close = prices
     long_entry, long_exit, short_entry, short_exit = signals
@@ -109,7 +167,8 @@ def run_combination(
     has_stop, has_target = stop_distance.size > 0, target_distance.size > 0
     protected = has_stop or has_target
     cash = costs.initial_cash
-    course = (cash, cash, np.int64(-1), 0.0, 0.0, 0.0, np.int64(0), 0.0, np.int64(0))
+    course = (cash, cash, np.int64(-1), 0.0, 0.0, 0.0, np.int64(0), 0.0, np.int64(0), np.int64(0))
+    made = np.uint64(0)
     closed = count = wins = np.int64(0)
     gains = losses = ratio = fees = profit_sum = open_fee = 0.0
     is_open = False
@@ -142,7 +201,7 @@ def run_combination(
             if not wanted or (quantity == 0.0 and sizing.kind != KELLY):
                 side = 0.0
                 if carried:
-                    course = mark(course, t, cash, True)
+                    course = mark(course, t, cash, True, bounds, sums)
                 break
             entry_bar, entry_price, entry_fee = t, price, costs.fee * (quantity * price)
             cash -= side * quantity * price + entry_fee
@@ -170,12 +229,15 @@ def run_combination(
                 costs.price_tick,
                 entry_price,
                 course,
+                bounds,
+                sums,
             )
             turned = 0.0
             if reason == NO_EXIT:
                 if last + 1 >= n:
                     is_open = held
                     open_fee = entry_fee
+                    made = listed(made, entry_bar, n, side) if held else made
                     t = np.int64(n)
                     break
                 reason, exit_bar = np.int64(SIGNAL if by_signal else MAX_HOLD), last + 1
@@ -201,6 +263,7 @@ def run_combination(
                     trade.reason, trade.quantity, trade.fees = reason, quantity, paid
                     trade.entry_price, trade.exit_price, trade.profit = entry_price, price, profit
                 closed += 1
+                made = listed(made, entry_bar, exit_bar, side)
                 profit_sum += profit
                 fees += paid
                 if profit > 0.0:
@@ -211,12 +274,13 @@ def run_combination(
                 ratio += profit / (quantity * entry_price)
             t = exit_bar
             if turned == 0.0:
-                course = mark(course, t, cash, held or (carried and t == entry_bar))
+                course = mark(course, t, cash, held or (carried and t == entry_bar), bounds, sums)
             carried = held
             side = turned
         if t >= n:
             break
-    before, peak, at_peak, total, square, downside, invested, drawdown, longest = course
+    before, peak, at_peak, total, square, downside, invested, drawdown, longest, block = course
+    settle(sums, block, total, square)
     if before < peak:
         longest = max(longest, n - 1 - at_peak)
     row = (
@@ -225,12 +289,27 @@ def run_combination(
     )  # fmt: skip
     for k in range(len(row)):
         tally[k] = row[k]
-    return closed
+    return closed, sealed(made)
 
 
 @compiled
 def run_combinations(
-    prices, bitmaps, streams, values, distances, rules, kind, sizings, costs, none, start, stop, tally
+    prices,
+    bitmaps,
+    streams,
+    values,
+    distances,
+    rules,
+    kind,
+    sizings,
+    costs,
+    bounds,
+    none,
+    start,
+    stop,
+    tally,
+    sums,
+    lists,
 ):
     """Run combinations ``start`` to ``stop``.
 
@@ -247,6 +326,8 @@ def run_combinations(
         The two numbers of the size rule ``kind``.
     none : ndarray of ``TRADE``, shape (0,)
     tally : ndarray of float64, shape (m, len(TALLY))
+    sums : ndarray of float64, shape (m, blocks, 2)
+    lists : ndarray of uint64, shape (m,)
     """
     returns = np.empty(KELLY_WINDOW)
     for i in range(start, stop):
@@ -254,7 +335,7 @@ def run_combinations(
         stop_distance = values[distances[i, 0]] if distances[i, 0] >= 0 else returns[:0]
         target_distance = values[distances[i, 1]] if distances[i, 1] >= 0 else returns[:0]
         sizing = SizingNumbers(kind, sizings[i, 0], sizings[i, 1])
-        run_combination(
+        _, lists[i] = run_combination(
             prices,
             signals,
             stop_distance,
@@ -263,7 +344,9 @@ def run_combinations(
             rules[i, 1],
             sizing,
             costs,
+            bounds,
             returns,
             tally[i],
+            sums[i],
             none,
         )

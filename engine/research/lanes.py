@@ -45,15 +45,16 @@ def run_shard(
 ) -> Outcome:
     """Return what every combination of a prepared shard comes to.
 
-    ``bounds`` are the bars at which blocks begin, and the number of bars at the end: 0 < ... < len(bars).
+    ``bounds`` are the bars at which blocks begin, and the number of bars at the end: 0 <= ... <= len(bars).
     """
     work, m = ready.work, len(ready.work.streams)
     tally = np.empty((m, len(TALLY)))
-    sums, lists = np.zeros((m, bounds.size - 1, 2)), np.zeros(m, np.uint64)
+    sums, lists = np.empty((m, bounds.size - 1, 2)), np.empty(m, np.uint64)
     prices = (bars.open, bars.high, bars.low, bars.close)
     kind, numbers = float(SIZING_CODES[ready.shape.size.kind]), costs.numbers()
     shared = (prices, ready.bitmaps, work.streams, ready.values, ready.distances, work.rules)
     configs = configurations(ready, len(bars)) if remembers(ready.shape, costs) else None
+    out = (tally, sums, lists)
     starts = iter(range(0, m, CHUNK))
 
     def lane() -> None:
@@ -64,10 +65,10 @@ def run_shard(
         for start in starts:
             stop = min(m, start + CHUNK)
             if configs is None:
-                run_combinations(*shared, kind, work.sizings, numbers, none, start, stop, tally)
+                run_combinations(*shared, kind, work.sizings, numbers, bounds, none, start, stop, *out)
             else:
                 fractions = work.sizings[:, 0]
-                run_remembered(*shared, configs, fractions, kind, numbers, keys, rows, start, stop, tally)
+                run_remembered(*shared, configs, fractions, kind, numbers, bounds, keys, rows, start, stop, *out)
 
     jobs = [pool.submit(lane) for _ in range(min(workers, -(-m // CHUNK)))]
     try:

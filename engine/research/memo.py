@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.jit import compiled, inlined
 from engine.research.bitmap import next_entry, next_of
-from engine.research.events import hold, mark
+from engine.research.events import hold, listed, mark, sealed, settle
 from engine.simulate.costs import SizingNumbers
 from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity, to_tick
 
@@ -21,7 +21,7 @@ BITS = 15
 
 
 @inlined
-def trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, row):
+def trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, whole, nowhere, row):
     """Fill ``row`` with what a long trade entered at bar ``entry`` and left after the close of ``last`` does to 1."""
     open, _high, _low, close = prices
     n = close.size
@@ -33,11 +33,11 @@ def trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, row
     cash = 1.0 - (quantity * price + fee)
     protected = stop_d == stop_d or target_d == target_d
     trail = stop_d / price if trailing else np.nan
-    course = (1.0, 1.0, entry - 1, 0.0, 0.0, 0.0, np.int64(0), 0.0, np.int64(0))
+    course = (1.0, 1.0, entry - 1, 0.0, 0.0, 0.0, np.int64(0), 0.0, np.int64(0), np.int64(0))
     course, reason, exit_price, exit_bar = hold(
         prices, 1.0, entry, min(last, n - 1), cash, quantity,
         to_tick(price - stop_d, costs.price_tick), to_tick(price + target_d, costs.price_tick),
-        trail, protected, False, costs.price_tick, price, course,
+        trail, protected, False, costs.price_tick, price, course, whole, nowhere,
     )  # fmt: skip
     closed = True
     if reason == NO_EXIT:
@@ -54,7 +54,7 @@ def trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, row
         sold = fill_price(exit_price, -1.0, costs.slippage)
         paid = costs.fee * (quantity * sold)
         after = cash + (quantity * sold - paid)
-        course = mark(course, exit_bar, after, True)
+        course = mark(course, exit_bar, after, True, whole, nowhere)
         lowest = min(lowest, after)
         row[PROFIT] = quantity * (sold - price) - (fee + paid)
         row[RATIO] = row[PROFIT] / (quantity * price)
@@ -79,9 +79,45 @@ def recovery(close, entry, row, equity, peak, at_peak, longest):
     return at_peak, max(longest, end - at_peak)
 
 
+@inlined
+def split(close, entry, row, bounds, block, total, square, sums):
+    """Return the block a trade ends in, having told ``sums`` of each block that ends before; see ``mark``."""
+    end = np.int64(row[EXIT])
+    before = 1.0
+    for u in range(entry, end + 1):
+        while u >= bounds[block + 1]:
+            sums[block, 0], sums[block, 1] = total, square
+            block += 1
+        if end < bounds[block + 1]:
+            break
+        now = row[CASH] + row[QUANTITY] * close[u]
+        r = now / before - 1.0
+        before = now
+        total += r
+        square += r * r
+    return block
+
+
 @compiled
 def run_remembered(
-    prices, bitmaps, streams, values, distances, rules, configs, fractions, kind, costs, keys, rows, start, stop, tally
+    prices,
+    bitmaps,
+    streams,
+    values,
+    distances,
+    rules,
+    configs,
+    fractions,
+    kind,
+    costs,
+    bounds,
+    keys,
+    rows,
+    start,
+    stop,
+    tally,
+    sums,
+    lists,
 ):
     """Run long-only combinations ``start`` to ``stop`` with a memory.
 
@@ -98,6 +134,7 @@ def run_remembered(
     close = prices[3]
     n = close.size
     cash = costs.initial_cash
+    whole, nowhere = np.array([0, n]), np.empty((1, 2))
     for i in range(start, stop):
         s = streams[i]
         long_entry, long_exit, nothing = bitmaps[s[0]], bitmaps[s[1]], bitmaps[s[2]]
@@ -109,7 +146,8 @@ def run_remembered(
         total = square = downside = drawdown = invested = 0.0
         gains = losses = ratio = fees = wins = closed = 0.0
         is_open = 0.0
-        t = np.int64(0)
+        t = block = np.int64(0)
+        made = np.uint64(0)
         while True:
             decided = next_entry(long_entry, long_exit, nothing, nothing, t)
             if decided + 1 >= n:
@@ -128,9 +166,12 @@ def run_remembered(
             place = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - BITS))
             row = rows[place]
             if keys[place] != key:
-                trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, row)
+                trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, whole, nowhere, row)
                 keys[place] = key
             t = np.int64(row[EXIT])
+            if t >= bounds[block + 1]:
+                block = split(close, entry, row, bounds, block, total, square, sums[i])
+            made = listed(made, entry, t if row[CLOSED] != 0.0 else n, 1.0)
             if equity >= peak:
                 longest = max(longest, np.int64(row[LONGEST]))
                 at_peak = np.int64(row[AT_PEAK])
@@ -161,6 +202,8 @@ def run_remembered(
         if equity >= peak and is_open == 0.0:
             at_peak = np.int64(n - 1)
         longest = max(longest, n - 1 - at_peak)
+        settle(sums[i], block, total, square)
+        lists[i] = sealed(made)
         out = (
             equity, total, square, downside, invested, drawdown, float(longest), closed, wins, gains, losses, ratio,
             fees, is_open,

@@ -163,7 +163,7 @@ def trades_of(bars: Bars, sweep: Sweep, combo: int) -> NDArray[Any]:
     sizing = SizingNumbers(float(SIZING_CODES[shape.size.kind]), *work.sizings[0].tolist())
     trades, none = np.zeros(1024, TRADE), np.empty(0)
     while True:
-        closed = run_combination(
+        closed, _ = run_combination(
             (bars.open, bars.high, bars.low, bars.close),
             tuple(ready.bitmaps[k] for k in work.streams[0]),
             ready.values[stop] if stop >= 0 else none,
@@ -172,8 +172,10 @@ def trades_of(bars: Bars, sweep: Sweep, combo: int) -> NDArray[Any]:
             int(work.rules[0, 1]),
             sizing,
             sweep.costs.numbers(),
+            np.array([0, len(bars)]),
             np.empty(KELLY_WINDOW),
             np.empty(len(TALLY)),
+            np.empty((1, 2)),
             trades,
         )
         if closed <= trades.size:

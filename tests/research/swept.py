@@ -35,7 +35,7 @@ def run_events(
     """Return (closed trades, metrics) of the sweep's own kernel for these decisions."""
     tally, trades, none = np.empty(len(TALLY)), np.zeros(4 * len(bars) + 2, TRADE), np.empty(0)
     signals = (decisions.long_entry, decisions.long_exit, decisions.short_entry, decisions.short_exit)
-    closed = run_combination(
+    closed, _ = run_combination(
         (bars.open, bars.high, bars.low, bars.close),
         tuple(pack(x) for x in signals),
         none if decisions.stop is None else decisions.stop,
@@ -44,8 +44,10 @@ def run_events(
         int(decisions.max_hold),
         sizing_numbers(sizing),
         costs.numbers(),
+        np.array([0, len(bars)]),
         np.empty(KELLY_WINDOW),
         tally,
+        np.empty((1, 2)),
         trades,
     )
     assert closed <= trades.size

@@ -105,7 +105,7 @@ def test_a_table_too_small_for_the_trades_is_not_overrun() -> None:
     d = made_decisions(np.random.default_rng(4), bars, 0.3)
     whole, _ = run_events(bars, d, costs_of("usual"), SIZINGS["all_in"])
     room = np.zeros(10, TRADE)
-    closed = run_combination(
+    closed, _ = run_combination(
         (bars.open, bars.high, bars.low, bars.close),
         tuple(pack(x) for x in (d.long_entry, d.long_exit, d.short_entry, d.short_exit)),
         np.empty(0),
@@ -114,8 +114,10 @@ def test_a_table_too_small_for_the_trades_is_not_overrun() -> None:
         0,
         sizing_numbers(SIZINGS["all_in"]),
         costs_of("usual").numbers(),
+        np.array([0, len(bars)]),
         np.empty(50),
         np.empty(14),
+        np.empty((1, 2)),
         room[:5],
     )
     assert closed == whole.size > 10
