@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.graph import Program, columns
+from engine.graph.foreign import refuse_foreign
 from engine.graph.scalar import tidy
 from engine.kernels.step import STEPS, find_step
 from engine.simulate import Costs
@@ -122,7 +123,7 @@ def write_manifest(
     Raises
     ------
     Usage
-        The sizes are fixed at the fill, at a price no live order can know.
+        The sizes are fixed at the fill, at a price no live order can know; a step of another library has none here.
     Failed
         The disk is full or the folder may not be written.
     """
@@ -130,6 +131,7 @@ def write_manifest(
         raise Usage(
             "size_at=fill fixes a size at a price no live order can know; sweep with --size-at decision to export"
         )
+    refuse_foreign(program, "an export")
     own = {name: STEPS[name].source for name in program.kernels() if ":" in name}
     content: dict[str, Any] = {
         "lockstep": FORMAT,

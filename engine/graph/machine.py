@@ -76,7 +76,7 @@ class Machine:
             at = int(ends[k])
             self.memory[at : at + len(made.state)] = made.state
             row = self.table[k]
-            row[FUNCTION] = address(made)
+            row[FUNCTION] = address(made) if made.compiled is not None else 0
             row[INPUTS] = self.ports[port:].ctypes.data
             row[OUTPUTS] = self.ports[port + len(node.inputs) :].ctypes.data
             row[PARAMS] = self.params[param:].ctypes.data
@@ -84,6 +84,8 @@ class Machine:
             row[RING] = self.memory[at + len(made.state) :].ctypes.data
             port += len(node.inputs) + len(made.outputs)
             param += len(node.params)
+        # the columns of foreign nodes are made before: compiled code never sees them
+        self.table = self.table[np.array([made.compiled is not None for made in steps], np.bool_)]
 
     def __reduce__(self) -> Any:
         raise TypeError("a machine holds addresses of this process: send the program, and the checkpoint of its state")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph.expression import FIELDS
+from engine.graph.foreign import foreign_columns
 from engine.graph.machine import Machine
 from engine.graph.program import Sizing
 from engine.graph.resolve import Shape, resolve, switches
@@ -67,6 +68,8 @@ def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, work
     values = np.empty((machine.outputs + len(copied), n))
     fields = [getattr(bars, name) for name in FIELDS]
     machine.point(fields, list(values[: machine.outputs]), 1)
+    for node, made in foreign_columns(work.program, bars):
+        values[machine.first_output[node] : machine.first_output[node + 1]] = made
     machine.run(anchors(bars.number), 0, n)
     machine.check_canaries()
     place = np.full(len(work.columns) + 1, -1, np.int64)  # the last one answers for -1, "no column"
