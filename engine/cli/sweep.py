@@ -310,5 +310,6 @@ def _joined(value: Any) -> Any:
 
 
 def _swept(run: Run) -> list[str]:
-    values = run.plan["space"]["values"]
-    return [name for name in values if len(values[name]) > 1]
+    space = run.space
+    drawn = space.draw.intervals if space.draw is not None else {}
+    return [name for name in space.values if space.values[name].size > 1 or name in drawn]

@@ -73,6 +73,10 @@ class Parts:
         found = (self.folder / FOLDER).glob("part-*.parquet")
         return {int(path.stem.removeprefix("part-")) for path in found if path.stem[5:].isdigit()}
 
+    def rows_there(self) -> int:
+        """Return how many rows the parts that are there have."""
+        return sum(pq.read_metadata(self.part(number)).num_rows for number in self.done)
+
     @property
     def finished(self) -> bool:
         """Whether every part is there."""

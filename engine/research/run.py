@@ -93,9 +93,7 @@ def _complete(store: Store, folder: Path, job: Job, request: Request, progress: 
                 write_whole(folder / PLAN, lambda file: file.write(text.encode()))
         parts = Parts(folder)
         missing = [part for part in range(sum(job.plan["parts"])) if part not in parts.done]
-        start = time.perf_counter()
-        made = compute_missing(parts, job, request, missing, progress)
-        seconds = time.perf_counter() - start
+        made, seconds = compute_missing(parts, job, request, missing, progress)
         run = Run(folder)
         run.check()
         before = told_before(folder, job.plan["digest"])
@@ -111,17 +109,14 @@ def _complete(store: Store, folder: Path, job: Job, request: Request, progress: 
     return summary
 
 
-def compute_missing(parts: Parts, job: Job, request: Request, missing: list[int], progress: Progress | None) -> int:
-    """Compute and write parts; return how many rows were computed."""
+def compute_missing(
+    parts: Parts, job: Job, request: Request, missing: list[int], progress: Progress | None
+) -> tuple[int, float]:
+    """Compute and write parts; return how many rows were computed, and the seconds without compiling."""
     if not missing:
-        return 0
+        return 0, 0.0
     total = job.sweep.space.count() * len(job.series)
-    done = (
-        0
-        if len(missing) == sum(job.plan["parts"])
-        else sum(pq.read_metadata(parts.part(part)).num_rows for part in parts.done)
-    )
-    first = done
+    done = first = parts.rows_there()
 
     def counted(more: int) -> None:
         nonlocal done
@@ -130,18 +125,19 @@ def compute_missing(parts: Parts, job: Job, request: Request, missing: list[int]
             progress(done, total)
 
     counted(0)
+    if request.backend == "events" and request.cluster is None:
+        warm_up(job.series[0], job.sweep)
+    start = time.perf_counter()
     if request.cluster is not None:
         from engine.research.cluster import compute_on_cluster
 
         compute_on_cluster(parts, job, request, missing, counted)
-        return done - first
-    if request.backend == "events":
-        warm_up(job.series[0], job.sweep)
-    for part in missing:
-        bars, begin, end = job.where(part)
-        shards = job.sweep.space.shards(begin, end)
-        write_part(parts, part, job, found_of(bars, job, request, shards, counted))
-    return done - first
+    else:
+        for part in missing:
+            bars, begin, end = job.where(part)
+            shards = job.sweep.space.shards(begin, end)
+            write_part(parts, part, job, found_of(bars, job, request, shards, counted))
+    return done - first, time.perf_counter() - start
 
 
 def found_of(
