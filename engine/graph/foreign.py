@@ -142,7 +142,7 @@ def refuse_foreign(program: Program, what: str) -> None:
 
 
 def _missing(step: ForeignStep) -> str:
-    reads = f"inputs {', '.join(step.inputs)}"
+    reads = f"inputs {', '.join(name.rstrip('_') for name in step.inputs)}"
     if step.params:
         reads += f" and parameters {', '.join(step.params)}"
     outputs = f" and outputs {', '.join(step.outputs)}" if len(step.outputs) > 1 else ""
