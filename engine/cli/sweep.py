@@ -8,6 +8,7 @@ import typer
 
 from engine.cli.options import AsJson, StorePath, memory_size, number_pairs, open_store, ranges
 from engine.cli.output import Output
+from engine.cli.verdict import show_verdict
 from parquet_store.errors import LockstepError, Usage, unknown
 
 if TYPE_CHECKING:
@@ -266,6 +267,7 @@ def show_summary(summary: RunSummary, out: Output) -> None:
         compare(out, subjects | {"buy and hold": summary.benchmark[source]})
         annualised(out, [item for item in summary.sources if item["source"] == source])
         out.say(f"best by Sharpe, on {source}: {params_text(best['params'])}")
+    show_verdict(summary.verdict, out)
     show_verified(summary, out)
     out.say(f"the table is in {summary.folder}; next: lockstep results {summary.run}")
 

@@ -10,18 +10,23 @@ from typing import Any
 from engine.graph import bind
 from engine.graph.scalar import tidy
 from engine.manifest import without_nan
+from engine.research.luck import Verdict, gather, judge_run, record_run
 from engine.research.request import Job
 from engine.research.table import Run
 from engine.simulate import METRICS, simulate_program
 from engine.strategies import STRATEGIES
 from parquet_store import Store
+from pipelines import Bars
 
 __all__ = ["RunSummary", "summarise", "told_before", "verified_before"]
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a sweep found; ``combos`` counts rows, ``sources`` says how each series is annualised."""
+    """What a sweep found; ``combos`` counts rows, ``sources`` says how each series is annualised.
+
+    ``verdict`` says of the best row how likely it is luck, as ``engine.research.luck.Verdict.as_json``.
+    """
 
     run: str
     combos: int
@@ -33,6 +38,7 @@ class RunSummary:
     median: dict[str, Any]
     benchmark: dict[str, dict[str, float]]
     sources: list[dict[str, Any]]
+    verdict: dict[str, Any]
     plan: str
     folder: Path
 
@@ -93,6 +99,7 @@ def summarise(
     speed = made / len(job.series) * bars / seconds
     if made == 0 and before is not None:
         speed, seconds = before.combo_bars_per_second, before.seconds
+    verdict = judged(store, run, job.series, best)
     return RunSummary(
         run=run.name,
         combos=rows,
@@ -104,6 +111,18 @@ def summarise(
         median=shown(run.median()),
         benchmark=benchmark,
         sources=run.plan["sources"],
+        verdict=verdict.as_json(),
         plan=run.plan["digest"],
         folder=run.folder,
     )
+
+
+def judged(store: Store, run: Run, series: list[Bars], best: dict[str, Any]) -> Verdict:
+    """Record every trial in the store's ledger, and return how likely the best row is luck."""
+    at = 0
+    for k, bars in enumerate(series):
+        if bars.source == best.get("source"):
+            at = k
+        else:
+            record_run(store, run, gather(run, bars))
+    return judge_run(store, run, series[at], best.get("combo"))
