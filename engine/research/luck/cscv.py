@@ -74,7 +74,7 @@ def cross_validate(
     Returns
     -------
     Overfitting or None
-        None with fewer than two rows, or where a half of history has fewer than two bars.
+        None with fewer than two rows, or where a block has no bar or half of them fewer than two.
 
     Notes
     -----
@@ -89,7 +89,7 @@ def cross_validate(
     lists, blocks = sums.shape[:2]
     halves = halves_of(blocks)
     counts = np.array([lengths[[b for b in range(blocks) if half >> b & 1]].sum() for half in halves.tolist()])
-    if lists < 2 or counts.min() < 2:
+    if lists < 2 or lengths.min() < 1 or counts.min() < 2:
         return None
     low = blocks // 2
     tables = tuple(

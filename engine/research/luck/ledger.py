@@ -177,7 +177,7 @@ class Ledger:
     def _check(self, connection: sqlite3.Connection, writing: bool) -> None:
         found = connection.execute("pragma quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise Failed(self._damaged(found))
+            raise Failed(self._damaged(str(found).splitlines()[-1]))
         format = connection.execute("pragma user_version").fetchone()[0]
         made = connection.execute("select count(*) from sqlite_master where name = 'plans'").fetchone()[0]
         if not made and format == 0:

@@ -74,11 +74,11 @@ def gate_rows(verdict: Verdict) -> Iterator[Row]:
 
 def told_rows(verdict: Verdict) -> Iterator[Row]:
     """Yield what was tried and what the candidate shows."""
+    plans = f"{verdict.plans:,} plan{'s' if verdict.plans != 1 else ''}"
     yield Row(
         "trials",
         verdict.trials,
-        f"combinations tried on this data so far, in {verdict.plans:,} plan{'s' if verdict.plans != 1 else ''}; {verdict.known_trials:,} of them have a "
-        "known Sharpe ratio",
+        f"combinations tried on this data so far, in {plans}; {verdict.known_trials:,} have a known Sharpe ratio",
     )
     yield Row("sharpe", verdict.sharpe, "the candidate's Sharpe ratio over all bars, a year")
     yield Row(
