@@ -23,6 +23,7 @@ goes.  Sizes other than all of the cash come in as ``quantities``.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.simulate import Costs, Decisions
+from engine.simulate.account import TRADE
 from parquet_store.errors import Usage
 from pipelines import Bars
 
@@ -45,28 +47,19 @@ class Unsayable(Usage):
 
 
 @dataclass(frozen=True)
-class Fills:
-    """One trade as VectorBT recorded it.
+class Outcome:
+    """What VectorBT recorded of one combination.
 
-    Bars are positions in the input; exit_bar is -1 while open, exit_price then the last close and the exit not
-    charged.  Prices have their slippage, the profit is net, in quote.
+    Attributes
+    ----------
+    trades : recarray of ``TRADE``
+        In order, an open one last: ``exit_bar`` -1, the price then the last close and the exit not charged.  Bars are
+        positions in the input, prices have their slippage, the profit is net; ``reason`` is 0, VectorBT keeps none.
+    equity : ndarray of float64, shape (n,)
+        At each close, quote currency.
     """
 
-    entry_bar: int
-    exit_bar: int
-    side: int
-    quantity: float
-    entry_price: float
-    exit_price: float
-    fees: float
-    profit: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The trades of one combination, an open one last, and its equity at each close, quote currency."""
-
-    trades: list[Fills]
+    trades: Any
     equity: Floats
 
 
@@ -167,7 +160,18 @@ def orders(
     quantities: Sequence[Floats | None] | None = None,
     engine: str = "numba",
 ) -> list[Outcome]:
-    """Return what VectorBT trades for each combination.
+    """Return what VectorBT trades for each combination; the arguments are those of ``simulated``."""
+    return outcomes_of(simulated(bars, decisions, costs, quantities, engine)) if len(decisions) else []
+
+
+def simulated(
+    bars: Bars,
+    decisions: Sequence[Decisions],
+    costs: Costs | Sequence[Costs],
+    quantities: Sequence[Floats | None] | None = None,
+    engine: str = "numba",
+) -> Any:
+    """Return VectorBT's portfolio of the combinations, four rows a bar and a column each.
 
     Parameters
     ----------
@@ -191,8 +195,6 @@ def orders(
     import vectorbt as vbt
 
     n, width = len(bars.close), len(decisions)
-    if width == 0:
-        return []
     each = [costs] * width if isinstance(costs, Costs) else list(costs)
     amounts = [None] * width if quantities is None else list(quantities)
     columns = [_column(bars, *one) for one in zip(decisions, each, amounts, strict=True)]
@@ -207,7 +209,7 @@ def orders(
         return np.broadcast_to(np.array(values), (ROWS * n, width))
 
     kind = vbt.portfolio.enums.StopEntryPrice
-    portfolio = vbt.Portfolio.from_signals(
+    return vbt.Portfolio.from_signals(
         np.broadcast_to(_tape(bars, "close"), (ROWS * n, width)),
         entries("buy", False),
         exits("leave_long"),
@@ -235,21 +237,26 @@ def orders(
         use_stops=True,
         engine=engine,
     )
-    equity = np.asarray(portfolio.value(), dtype=np.float64).reshape(ROWS * n, width)[BAR::ROWS]
-    outcomes = [Outcome([], np.ascontiguousarray(equity[:, j])) for j in range(width)]
+
+
+def outcomes_of(portfolio: Any) -> list[Outcome]:
+    """Return what a portfolio of ``simulated`` recorded, bars instead of rows."""
+    import vectorbt as vbt
+
     names = vbt.portfolio.enums
-    for record in portfolio.trades.values:
-        is_open = record["status"] == names.TradeStatus.Open
-        outcomes[int(record["col"])].trades.append(
-            Fills(
-                entry_bar=int(record["entry_idx"]) // ROWS,
-                exit_bar=-1 if is_open else int(record["exit_idx"]) // ROWS,
-                side=1 if record["direction"] == names.TradeDirection.Long else -1,
-                quantity=float(record["size"]),
-                entry_price=float(record["entry_price"]),
-                exit_price=float(record["exit_price"]),
-                fees=float(record["entry_fees"] + record["exit_fees"]),
-                profit=float(record["pnl"]),
-            )
-        )
-    return outcomes
+    equity = np.asarray(portfolio.value(), dtype=np.float64).reshape(portfolio.wrapper.shape_2d)[BAR::ROWS]
+    records = portfolio.trades.values
+    records = records[np.argsort(records["col"], kind="stable")]
+    is_open = records["status"] == names.TradeStatus.Open
+    trades = np.zeros(records.size, TRADE).view(np.recarray)
+    trades.entry_bar = records["entry_idx"] // ROWS
+    trades.exit_bar = np.where(is_open, -1, records["exit_idx"] // ROWS)
+    trades.side = np.where(records["direction"] == names.TradeDirection.Long, 1, -1)
+    trades.quantity, trades.profit = records["size"], records["pnl"]
+    trades.entry_price, trades.exit_price = records["entry_price"], records["exit_price"]
+    trades.fees = records["entry_fees"] + records["exit_fees"]
+    ends = np.searchsorted(records["col"], np.arange(equity.shape[1] + 1))
+    return [
+        Outcome(trades[first:last], np.ascontiguousarray(equity[:, j]))
+        for j, (first, last) in enumerate(itertools.pairwise(ends.tolist()))
+    ]
