@@ -58,20 +58,19 @@ def sweep(name: str, folder: Path) -> dict[str, Any]:
     file, values, _ = SWEEPS[name]
     venue, symbol, timeframe = file.split("_")
     store = Store(folder)
-    import_file(store, DATA / f"{file}.parquet", f"{venue}:{symbol.replace('-', '/')}:{timeframe}")
-    source = str(store.series()[0])
-    until = "2024-01-01" if timeframe == "1h" else None
+    source = f"{venue}:{symbol.replace('-', '/')}:{timeframe}"
+    store.append(source, import_file(DATA / f"{file}.parquet").frame)
     wanted = {key: parse_values(text) for key, text in values.items()}
-    request = Request("mean_reversion", wanted, (source,), Costs(), name=name, end=until)
+    request = Request("mean_reversion", wanted, (source,), Costs(), name=name)
     job = job_of(store, request)
     warm_up(job.series[0], job.sweep)
     few = {key: found[:2] for key, found in wanted.items()}
-    run_sweep(store, Request("mean_reversion", few, (source,), Costs(), name="warm", end=until))
+    run_sweep(store, Request("mean_reversion", few, (source,), Costs(), name="warm"))
     start = time.perf_counter()
     summary = run_sweep(store, request)
     seconds = time.perf_counter() - start
     best = Run.open(store, name).best()
-    bars = load_bars(store, source, None, until)
+    bars = load_bars(store, source)
     strategy = find_strategy("mean_reversion")
     plain = simulate_program(bind(strategy(), {key: best[key] for key in strategy.params}), bars, Costs()).metrics
     for figure in ("total_return", "sharpe", "max_drawdown", "trades"):
