@@ -6,6 +6,7 @@ in-sample once, and the Sharpe ratio of either half comes from the sums of its b
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
@@ -88,7 +89,7 @@ def cross_validate(
     """
     lists, blocks = sums.shape[:2]
     halves = halves_of(blocks)
-    counts = np.array([lengths[[b for b in range(blocks) if half >> b & 1]].sum() for half in halves.tolist()])
+    counts = (halves[:, None] >> np.arange(blocks) & 1) @ lengths
     if lists < 2 or lengths.min() < 1 or counts.min() < 2:
         return None
     low = blocks // 2
@@ -114,6 +115,7 @@ def cross_validate(
     return Overfitting(float(np.mean(logits <= 0.0)), logits, pairs, lists)
 
 
+@functools.cache
 def halves_of(blocks: int) -> NDArray[np.int64]:
     """Return every choice of half the blocks as bits; the complement of each is as far from the end."""
     chosen = itertools.combinations(range(blocks), blocks // 2)
