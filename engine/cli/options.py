@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,12 +93,10 @@ def memory_size(text: str) -> int:
     Usage
         No number with a unit, or less than 16 MB.
     """
-    units = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
-    digits = text.strip().upper().rstrip("KMGTB")
-    unit = text.strip().upper()[len(digits) :] or "B"
-    if unit not in units:
+    found = re.fullmatch(r"([0-9.]+)\s*([KMGT]?)B?", text.strip().upper())
+    if found is None:
         raise Usage(f'--memory "{text}": expected a size such as 512MB or 1GB')
-    size = number(digits or "?", "--memory") * units[unit]
+    size = number(found[1], "--memory") * 1024 ** " KMGT".index(found[2] or " ")
     if not 16 << 20 <= size < 1 << 50:
         raise Usage(f'--memory "{text}": expected 16MB or more')
     return int(size)
