@@ -34,7 +34,8 @@ ALL = dict(commands(typer.main.get_command(app)))
 def test_every_command_asked_for_is_there() -> None:
     wanted = {("data", name) for name in ("sample", "import", "list", "check", "query", "resample")}
     assert set(ALL) == wanted | {
-        (name,) for name in ("strategies", "sweep", "results", "report", "prove", "export", "replay", "demo")
+        (name,)
+        for name in ("strategies", "sweep", "results", "walk-forward", "report", "prove", "export", "replay", "demo")
     }
 
 
