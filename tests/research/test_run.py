@@ -32,6 +32,7 @@ from tests.data import ROOT
 from tests.parquet_store.made import made_bars
 
 MADE, OTHER = "made:A/B:1h", "made:C/D:1h"
+REASON = "it is a test"
 TURNS = str(Path(__file__).with_name("made_strategies.py")) + ":LongTurns"
 REQUEST = Request(
     strategy=TURNS,
@@ -224,7 +225,7 @@ def test_the_chosen_row_is_exported_as_the_plain_simulation(store: Store) -> Non
     run_sweep(store, REQUEST)
     run = Run.open(store, "first")
     best = run.best("sharpe")
-    made = export(store, run)
+    made = export(store, run, despite=REASON)
     program = bind(find_strategy(TURNS)(), made.params)
     plain = simulate_program(program, load_swept(store, run, best["source"]), Costs())
     assert made.metrics == pytest.approx(plain.metrics, rel=0.0, abs=0.0, nan_ok=True)
@@ -233,7 +234,7 @@ def test_the_chosen_row_is_exported_as_the_plain_simulation(store: Store) -> Non
     assert content["program_digest"] == program.digest
     assert content["evidence"]["metrics"]["sharpe"] == plain.metrics["sharpe"]
     assert content["evidence"]["combinations"] == run.sql("select count(*) from results")[1][0][0]
-    named = export(store, run, params={"rsi_length": 5, "low_level": 30, "stop_atr": 1.5}, source=OTHER)
+    named = export(store, run, params={"rsi_length": 5, "low_level": 30, "stop_atr": 1.5}, source=OTHER, despite=REASON)
     assert named.params == {"rsi_length": 5.0, "low_level": 30.0, "stop_atr": 1.5}
 
 
@@ -254,7 +255,7 @@ def test_an_export_of_other_data_other_figures_or_sizes_at_the_fill_is_refused(s
     with pytest.raises(Failed, match=r"the table says sharpe .* sweep again"):
         export(store, Run.open(store, "first"))
     path.write_bytes(honest)
-    export(store, run, to=tmp_path / "good.json")
+    export(store, run, to=tmp_path / "good.json", despite=REASON)
     rows = store.read(MADE)
     store.append(MADE, rows[100:101].with_columns(pl.col("volume") + 1.0))
     store.append(OTHER, store.read(OTHER)[100:101].with_columns(pl.col("volume") + 1.0))
