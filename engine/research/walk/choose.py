@@ -27,6 +27,7 @@ __all__ = ["Chooser"]
 
 CANDIDATES = 32  # whose neighbours are looked at when a plateau is asked for
 LOOKED_AT = 4_096  # in a fold, for one with enough trades
+CACHED = 512  # combinations turned from rows into columns at one time
 FIRST = 64  # of them at one time, then four times as many
 Progress = Callable[[int], None]
 
@@ -100,9 +101,7 @@ class Chooser:
         """Yield for each shard what it found, and what its combinations come to in every fold."""
         options: dict[str, Any] = {"threads": self.threads, "budget": self.budget}
         for found in sweep_bars(self.bars, self.sweep, shards, bounds=self.bounds, progress=progress, **options):
-            running = np.zeros((len(found.shard), self.bounds.size, 2))
-            np.cumsum(found.sums, axis=1, out=running[:, 1:])
-            per_year = self.bars.bars_per_year
+            running, per_year = sums_before(found.sums), self.bars.bars_per_year
             yield found, [figures_of(running, self.bounds, fold, per_year, by) for fold in self.folds]
 
     def candidates(self, k: int, choices: list[Choice]) -> list[Choice]:
@@ -166,6 +165,16 @@ class Chooser:
             # without a neighbour last
             chosen.append([min(told, key=lambda c: (math.isnan(c.score), -c.score, c.combo))])
         return chosen
+
+
+def sums_before(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums before each bound, shape (2, blocks + 1, m), of block sums, shape (m, blocks, 2)."""
+    rows, blocks, _ = sums.shape
+    running = np.zeros((2, blocks + 1, rows))
+    for at in range(0, rows, CACHED):
+        here = slice(at, at + CACHED)
+        np.cumsum(sums[here].T, axis=1, out=running[:, 1:, here])
+    return running
 
 
 def pooled(before: tuple[int, int, float, float], per_bar: NDArray[np.float64]) -> tuple[int, int, float, float]:

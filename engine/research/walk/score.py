@@ -64,7 +64,7 @@ def figures_of(
 
     Parameters
     ----------
-    running : ndarray of float64, shape (m, blocks + 1, 2)
+    running : ndarray of float64, shape (2, blocks + 1, m)
         Sums of the returns and of their squares before each bound.
     bounds : ndarray of int64, shape (blocks + 1,)
         Among them every edge of the fold's spans.
@@ -92,11 +92,11 @@ def _figures(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (Sharpe ratio, mean return), annualised, over some spans of bars."""
     count = sum(stop - start for start, stop in spans)
-    total, square = np.zeros(len(running)), np.zeros(len(running))
+    total, square = np.zeros((2, running.shape[2]))
     for start, stop in spans:
         a, b = np.searchsorted(bounds, [start, stop]).tolist()
-        total += running[:, b, 0] - running[:, a, 0]
-        square += running[:, b, 1] - running[:, a, 1]
+        total += running[0, b] - running[0, a]
+        square += running[1, b] - running[1, a]
     spread = square - total * total / count
     mean = np.where(square > 0.0, total / count, np.nan)
     known = spread > ROUNDING * square
