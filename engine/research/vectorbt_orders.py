@@ -137,6 +137,12 @@ def _column(bars: Bars, d: Decisions, costs: Costs, quantity: Floats | None) -> 
     )
 
 
+def _idle(n: int) -> _Column:
+    """Return a column that never trades."""
+    never, none = np.zeros(n, np.bool_), np.full(n, math.nan)
+    return _Column(never, never, never, never, none, none, never, none)
+
+
 def _rows(n: int, blank: Any, row: int, columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """Stack columns of one value a bar into one row of each bar; the other rows stay blank."""
     out = np.full((ROWS * n, len(columns)), blank, dtype=columns[0].dtype)
@@ -161,7 +167,9 @@ def orders(
     engine: str = "numba",
 ) -> list[Outcome]:
     """Return what VectorBT trades for each combination; the arguments are those of ``simulated``."""
-    return outcomes_of(simulated(bars, decisions, costs, quantities, engine)) if len(decisions) else []
+    if len(decisions) == 0:
+        return []
+    return outcomes_of(simulated(bars, decisions, costs, quantities, engine))[: len(decisions)]
 
 
 def simulated(
@@ -171,12 +179,12 @@ def simulated(
     quantities: Sequence[Floats | None] | None = None,
     engine: str = "numba",
 ) -> Any:
-    """Return VectorBT's portfolio of the combinations, four rows a bar and a column each.
+    """Return VectorBT's portfolio of the combinations, four rows a bar and a column each; an idle one beside a single.
 
     Parameters
     ----------
     bars : Bars
-        n bars; about 0.7 kB a bar and combination is needed while it runs.
+        n bars; about 0.45 kB a bar and combination is needed while it runs.
     decisions : sequence of Decisions
         One a combination, all as of the close.
     costs : Costs or a sequence of them, one a combination
@@ -194,10 +202,13 @@ def simulated(
     """
     import vectorbt as vbt
 
-    n, width = len(bars.close), len(decisions)
-    each = [costs] * width if isinstance(costs, Costs) else list(costs)
-    amounts = [None] * width if quantities is None else list(quantities)
+    n = len(bars.close)
+    each = [costs] * len(decisions) if isinstance(costs, Costs) else list(costs)
+    amounts = [None] * len(decisions) if quantities is None else list(quantities)
     columns = [_column(bars, *one) for one in zip(decisions, each, amounts, strict=True)]
+    if len(columns) == 1:  # a single column has another layout in memory: VectorBT would compile for it anew
+        columns, each, decisions = [*columns, _idle(n)], each * 2, [*decisions, *decisions]
+    width = len(columns)
 
     def entries(name: str, blank: Any) -> npt.NDArray[Any]:
         return _rows(n, blank, ENTRIES, [getattr(column, name) for column in columns])
@@ -235,6 +246,7 @@ def simulated(
         init_cash=np.array([one.initial_cash for one in each]),
         min_size=0.0,
         use_stops=True,
+        max_orders=sum(2 * int(column.buy.sum() + column.sell.sum()) for column in columns) + 1,  # each opens, closes
         engine=engine,
     )
 

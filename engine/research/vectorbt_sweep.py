@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -27,8 +28,8 @@ from pipelines import Bars
 
 __all__ = ["BYTES", "sweep_bars"]
 
-BYTES = 800  # VectorBT needs about this for a bar and combination
-BUDGET = 1 << 30
+BYTES = 480  # VectorBT needs about this for a bar and combination
+BUDGET = 1 << 29
 
 
 def sweep_bars(
@@ -80,6 +81,8 @@ def sweep_bars(
                 tally_of(outcome, costs, tally[i])
                 sums[i] = block_sums(outcome.equity, costs.initial_cash, bounds)
                 lists[i] = list_hash(outcome.trades.entry_bar, outcome.trades.exit_bar, outcome.trades.side, n)
+            del asked, sizes, outcomes
+            gc.collect()  # VectorBT's objects hold each other
             if progress is not None:
                 progress(len(part))
         figures = metrics(tally, n, years_of(bars), bars.bars_per_year, costs.initial_cash)

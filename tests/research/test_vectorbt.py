@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -158,6 +159,24 @@ def test_the_backend_finds_what_the_events_find(name: str) -> None:
         np.testing.assert_array_equal(theirs.lists, ours.lists)
         assert len(set(ours.lists.tolist())) > 1
         assert ours.metrics[:, METRICS.index("trades")].max() > 10
+
+
+def test_a_chunk_is_freed_before_the_next_one() -> None:
+    import vectorbt as vbt
+
+    bars, alive = made_bars(np.random.default_rng(1), 300), []
+    sweep = Sweep(Turns, space_of(Turns, rsi_length=list(range(2, 14))), COSTS)
+
+    def look(more: int) -> None:
+        alive.append(sum(type(item) is vbt.Portfolio for item in gc.get_objects()))
+
+    gc.collect()
+    gc.disable()  # what is freed is freed by the sweep itself
+    try:
+        list(vectorbt.sweep_bars(bars, sweep, progress=look, budget=3 * BYTES * len(bars)))
+    finally:
+        gc.enable()
+    assert alive == [0, 0, 0, 0]
 
 
 def test_shards_may_be_of_points_that_no_grid_holds() -> None:
