@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,8 @@ def summarise(
 
     found = run.top(1)
     best = found[0] if found else {}
-    speed = made / len(job.series) * bars / seconds
-    if made == 0 and before is not None:
+    speed = made / len(job.series) * bars / seconds if made else math.nan
+    if not made and before is not None:
         speed, seconds = before.combo_bars_per_second, before.seconds
     verdict = judged(store, run, job.series, best)
     return RunSummary(

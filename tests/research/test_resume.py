@@ -131,6 +131,10 @@ def test_going_on_with_a_finished_run_says_the_same_again(store: Store) -> None:
     assert again.as_json() == first.as_json()
     assert run_sweep(store, replace(REQUEST, name="done")).as_json() == first.as_json()
     assert table_of(store, "done") == before
+    (store.root / "runs" / "done" / "summary.json").unlink()  # killed after the last part
+    told = resume_sweep(store, "done").as_json()
+    assert (told["combo_bars_per_second"], told["best"]) == (None, first.as_json()["best"])
+    assert resume_sweep(store, "done").as_json() == told
     with pytest.raises(Usage, match='unknown run "dome": did you mean "done"'):
         resume_sweep(store, "dome")
 
