@@ -120,9 +120,8 @@ def passed_verdict(store: Store, run: Run, bars: Bars, combo: int, despite: str 
         found = judge_run(store, run, bars, combo)
         if not found.passed:
             raise Failed(
-                f"run {run.name}: the candidate may well be luck after {found.trials:,} trials: "
-                f'{"; ".join(found.failures)}; try fewer combinations or more history, or give --despite "REASON" to '
-                "export it all the same: the manifest records the reason"
+                f"run {run.name}: the candidate {found.conclusion}; try fewer combinations or more history, or give "
+                '--despite "REASON" to export it all the same: the manifest records the reason'
             )
         if find_spec("arch") is None:
             return found

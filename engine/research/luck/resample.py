@@ -162,20 +162,27 @@ def superiority(
     models: NDArray[np.float64], benchmark: NDArray[np.float64], block: float, repeats: int, seed: int
 ) -> Superiority:
     """Return whether a column of ``models``, shape (periods, k), beats a benchmark of shape (periods,)."""
-    from arch.bootstrap import StepM
+    from arch.bootstrap import SPA
 
     lead = models - benchmark[:, None]
     deviation = np.sqrt(long_run_variance(lead, block))
-    differs = deviation > 1e-12
-    if len(lead) < 10 or not differs.any():
+    differs = np.flatnonzero(deviation > 1e-12)
+    if len(lead) < 10 or not differs.size:
         return Superiority(math.nan, 0, False)
     # over their deviation already: the library's own studentising sets the threshold and leaves the statistic as it is
     losses = -lead[:, differs] / deviation[differs]
-    test = StepM(np.zeros(len(lead)), losses, SIZE, max(1, round(block)), repeats, seed=seed)
+    test = SPA(np.zeros(len(lead)), losses, max(1, round(block)), repeats, seed=seed)
     test.compute()
-    test.spa.compute()  # of the whole list again, from the same resamples
-    better = np.flatnonzero(differs)[np.array(test.superior_models, np.int64)].tolist()
-    return Superiority(float(test.spa.pvalues["consistent"]), len(better), 0 in better)
+    p = float(test.pvalues["consistent"])
+    better = np.zeros(differs.size, np.bool_)
+    while not better.all():  # the library's own loop does not expect that in the end every one is better
+        test.subset(~better)
+        test.compute()
+        found = np.asarray(test.better_models(SIZE), np.int64)
+        if not found.size:
+            break
+        better[found] = True
+    return Superiority(p, int(better.sum()), bool(np.isin(0, differs[better])))
 
 
 def long_run_variance(lead: NDArray[np.float64], block: float) -> NDArray[np.float64]:

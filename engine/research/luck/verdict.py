@@ -116,6 +116,11 @@ class Verdict:
                 f"passes: unlikely to be luck after {self.trials:,} trials (deflated_sharpe "
                 f"{self.deflated_sharpe:.3g}, pbo {self.pbo:.3g}, plateau {self.plateau:.3g})"
             )
+        if len(self.failures) == 1 and self.pbo >= GATE["pbo"]:
+            return (
+                f"fails: they beat luck as a group (deflated_sharpe {self.deflated_sharpe:.3g}, plateau "
+                f"{self.plateau:.3g}), but which of them is best is chance: {self.failures[0]}"
+            )
         return f"fails: may well be luck after {self.trials:,} trials: {'; '.join(self.failures)}"
 
     @property

@@ -71,6 +71,17 @@ def models_mean(rng: np.random.Generator) -> NDArray[np.float64]:
     return rng.normal(0.0, 0.0002, 4)
 
 
+def test_the_steps_are_the_librarys() -> None:
+    from arch.bootstrap import StepM
+
+    models = np.random.default_rng(11).normal(np.linspace(-0.02, 0.03, 12), 0.1, (250, 12))
+    found = superiority(models, np.zeros(250), 3.0, 500, 4)
+    lead = models / np.sqrt(long_run_variance(models, 3.0))
+    library = StepM(np.zeros(250), -lead, 0.05, 3, 500, seed=4)
+    library.compute()
+    assert 0 < found.better == len(library.superior_models) < 12
+
+
 def test_the_long_run_variance_is_that_of_resampled_means() -> None:
     rng = np.random.default_rng(3)
     shocks = rng.normal(0, 0.01, (301, 3))
@@ -101,6 +112,9 @@ def test_one_that_is_better_is_found_and_noise_is_not() -> None:
     other = noise - noise.mean(axis=0)
     other[:, 7] += 0.004
     assert not superiority(other, np.zeros(600), 2.0, 400, 1).candidate
+    every = noise + 0.01  # the second step finds all that are left
+    every[:, :5] += 0.05
+    assert superiority(every, np.zeros(600), 2.0, 400, 1).better == 20
     held = superiority(better, better[:, 7], 2.0, 400, 1)  # against itself one does not differ
     assert held.better == 0
     assert superiority(better, np.zeros(600), 2.0, 400, 1) == found
