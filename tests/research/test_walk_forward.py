@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.graph import bind, columns
+from engine.graph import Sizing, bind, columns
 from engine.graph.strategy import Strategy
 from engine.research import sweep as sweeping
 from engine.research.space import Draw, Space
@@ -482,6 +482,21 @@ def test_a_fixed_ratio_counts_the_profit_of_earlier_windows() -> None:
             units += 1
         assert tested.course.trades[0]["quantity"] == units
     assert walked.folds[1].course.trades[0]["quantity"] > 1
+
+
+def test_a_ruined_account_stays_out_of_the_market() -> None:
+    bars = made_bars(np.random.default_rng(7), 900, 0.04)
+    values = {"rsi_length": [2.0, 3.0], "stop_atr": [0.0], "target_atr": [0.0], "fraction": [3.0]}
+    sweep = Sweep(FractionTurns, Space.of(FractionTurns, values), replace(COSTS, leverage=100.0))
+    sizing = Sizing.of("fixed_fraction", fraction=60.0)
+    walked = walk_forward(bars, replace(sweep, sizing=sizing), Scheme(folds=5))
+    ruin = next(k for k, tested in enumerate(walked.folds) if tested.course.equity[-1] <= 0.0)
+    assert ruin < 4
+    for tested in walked.folds[ruin + 1 :]:
+        assert not tested.course.invested.any()
+        assert not tested.course.returns.any()
+    assert walked.course.equity[-1] == walked.folds[ruin].course.equity[-1]
+    assert walked.course.metrics(bars)["total_return"] <= -1.0
 
 
 def test_efficiency_is_out_of_sample_over_in_sample() -> None:

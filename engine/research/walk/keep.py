@@ -18,7 +18,7 @@ from engine.research.run import named_folder
 from engine.research.sweep import BUDGET
 from engine.research.walk.forward import walk_forward
 from engine.research.walk.told import course_frame, swept_names, told_of, trades_frame
-from engine.research.walk.windows import Scheme
+from engine.research.walk.windows import Scheme, folds_of
 from parquet_store import Store
 from parquet_store.errors import Failed, Usage
 from parquet_store.write import sole_writer, telling_disk_errors, write_whole
@@ -133,6 +133,8 @@ def run_walk(store: Store, request: Request, scheme: Scheme, progress: Progress 
         The disk is full, a stored file is damaged, or another process works on it.
     """
     job = job_of(store, request)
+    for bars in job.series:
+        folds_of(len(bars), bars.bars_per_year, scheme)  # before the first of them is swept
     digest = _digest(job.plan["digest"], scheme)
     name = f"{job.sweep.strategy.name}-{digest[:8]}" if request.name is None else request.name
     folder = store.root / "walks" / named_folder(store, name).name
