@@ -18,6 +18,8 @@ __all__ = ["check_address", "connected", "require", "slots"]
 
 ADDRESS = re.compile(r"local|auto|(ray://)?[A-Za-z0-9._-]+:\d+|(ray://)?\[[0-9a-fA-F:]+\]:\d+")
 ANSWER_SECONDS = 10.0
+CLIENT_TRIES = 3
+SERVER_DIED = "Initialization failure from server"  # a race in Ray's client server, ray-project/ray#63202
 STORE_LEAST = 100 * 2**20  # bytes; Ray itself wants 75 MB
 
 
@@ -57,6 +59,7 @@ def connected(address: str, size: int = 0) -> Iterator[Any]:
     """
     check_address(address)
     require()
+    _answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a sweep is told to anyone
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its coming default, which it else warns of
     import ray
@@ -68,15 +71,8 @@ def connected(address: str, size: int = 0) -> Iterator[Any]:
     if address == "local":
         store = max(STORE_LEAST, 2 * size + STORE_LEAST // 2)
         quiet |= {"include_dashboard": False, "num_cpus": os.cpu_count() or 1, "object_store_memory": store}
-    _answers(address)
     before = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address, **quiet)
-    except (ConnectionError, OSError, RuntimeError, TimeoutError, ValueError) as error:
-        ray.shutdown()
-        raise Failed(
-            f"--cluster {address}: {_first(error)}; is Ray running there, of version {ray.__version__}?"
-        ) from error
+    _begin(ray, address, quiet)
     try:
         yield ray
     except ConnectionError as error:
@@ -101,6 +97,38 @@ def slots(ray: Any, threads: int) -> int:
     if alive and max(alive) < threads:
         raise Usage(f"--threads {threads}: the largest machine of the cluster has {max(alive):g} processors for Ray")
     return max(1, sum(int(count // threads) for count in alive))
+
+
+def _begin(ray: Any, address: str, quiet: dict[str, Any]) -> None:
+    for left in reversed(range(CLIENT_TRIES if address.startswith("ray://") else 1)):
+        try:
+            with _no_notices():
+                ray.init(address, **quiet)
+            return
+        except (ConnectionError, OSError, RuntimeError, TimeoutError, ValueError) as error:
+            ray.shutdown()
+            hint = f"is Ray {ray.__version__} running there, and does it know RAY_AUTH_TOKEN?"
+            if SERVER_DIED in str(error):
+                if left:
+                    continue
+                hint = "start the cluster's head with GRPC_ENABLE_FORK_SUPPORT=0 in its environment"
+            raise Failed(f"--cluster {address}: {_first(error)}; {hint}") from error
+
+
+@contextmanager
+def _no_notices() -> Iterator[None]:
+    """Keep Ray from starting the thread that prints of dead workers to stdout, where a JSON document may have to be."""
+    from ray._private import worker
+
+    before = getattr(worker, "listen_error_messages", None)
+    if before is None:
+        yield
+        return
+    worker.listen_error_messages = lambda *_: None
+    try:
+        yield
+    finally:
+        worker.listen_error_messages = before
 
 
 def _answers(address: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ __all__ = ["TRIES", "replies"]
 TRIES = 5  # of a task whose workers die, before it is given up
 AHEAD = 2  # tasks under way for each that can run: a worker that ends one finds the next
 LOOK_SECONDS = 5.0  # between two looks at how large the cluster is
+
+log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 
@@ -73,6 +76,7 @@ def replies(
                     tries[key] = tries.get(key, 0) + 1
                     if tries[key] >= TRIES:
                         raise Failed(_given_up(kind, key, error)) from error
+                    log.info("%s %s: its worker died (%s); it is computed again", kind, key, type(error).__name__)
                     running[submit(key)] = key
                 except exceptions.RayTaskError as error:
                     cause = error.cause
