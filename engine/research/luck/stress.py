@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from engine.graph import Program, columns
@@ -14,7 +15,8 @@ from pipelines import Bars
 __all__ = ["Stress", "Stressed", "stress_costs"]
 
 FACTORS = (1.0, 2.0, 3.0)
-HALVINGS = 24
+STEPS, NEAR = 12, 1e-7
+CENT = 0.0001
 DEAREST = 0.1  # of the price, each fill: what Costs allow
 
 
@@ -62,7 +64,7 @@ def stress_costs(program: Program, bars: Bars, costs: Costs) -> tuple[Simulation
     for factor in FACTORS:
         figures = (plain if factor == 1.0 else at(scaled(costs, factor))).metrics
         levels.append(Stressed(factor, figures["sharpe"], figures["total_return"]))
-    return plain, Stress(tuple(levels), costs.fee + costs.slippage, break_even(at, costs))
+    return plain, Stress(tuple(levels), costs.fee + costs.slippage, break_even(at, costs, levels))
 
 
 def scaled(costs: Costs, factor: float) -> Costs:
@@ -70,20 +72,58 @@ def scaled(costs: Costs, factor: float) -> Costs:
     return replace(costs, fee=min(DEAREST, costs.fee * factor), slippage=min(DEAREST, costs.slippage * factor))
 
 
-def break_even(at: Callable[[Costs], Simulation], costs: Costs) -> float:
-    """Return the cost of a fill at which the total return crosses 0, by bisection."""
-    unit = costs if costs.fee + costs.slippage > 0.0 else replace(costs, fee=DEAREST)
+def break_even(at: Callable[[Costs], Simulation], costs: Costs, levels: list[Stressed]) -> float:
+    """Return the cost of a fill at which the total return crosses 0.
+
+    The logarithm of what is left falls almost in proportion to the cost, so a few steps of regula falsi (Illinois)
+    find the crossing between the dearest cost known to earn and the next one that does not.
+    """
+    free = costs.fee + costs.slippage == 0.0
+    unit = replace(costs, fee=CENT) if free else costs
     most = DEAREST / max(unit.fee, unit.slippage)
+    known = {} if free else {level.factor: grown(level.total_return) for level in levels if level.factor <= most}
 
-    def earns(factor: float) -> bool:
-        return bool(at(scaled(unit, factor)).metrics["total_return"] > 0.0)
+    def growth(factor: float) -> float:
+        return grown(at(scaled(unit, factor)).metrics["total_return"])
 
-    if not earns(0.0):
-        return 0.0
-    if earns(most):
+    low, above = 0.0, math.nan
+    high, below = math.nan, math.nan
+    for factor in itertools.chain(sorted(known), doubled(max(known, default=0.5), most)):
+        value = known[factor] if factor in known else growth(factor)
+        if value <= 0.0:
+            high, below = factor, value
+            break
+        low, above = factor, value
+    if math.isnan(high):
         return math.inf
-    low, high = 0.0, most
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if earns(middle) else (low, middle)
-    return (unit.fee + unit.slippage) * (low + high) / 2.0
+    if low == 0.0:
+        above = growth(0.0)
+        if above <= 0.0:
+            return 0.0
+    middle, side = high, 0
+    for _ in range(STEPS):
+        if high - low <= NEAR * high:
+            break
+        middle = (low * below - high * above) / (below - above)
+        value = growth(middle)
+        if abs(value) < NEAR:
+            break
+        if value > 0.0:
+            below = below / 2.0 if side > 0 else below  # the other end stayed twice: draw towards it
+            low, above, side = middle, value, 1
+        else:
+            above = above / 2.0 if side < 0 else above
+            high, below, side = middle, value, -1
+    return (unit.fee + unit.slippage) * middle
+
+
+def doubled(factor: float, most: float) -> Iterator[float]:
+    """Yield twice the factor, and so on, up to ``most``."""
+    while factor < most:
+        factor = min(2.0 * factor, most)
+        yield factor
+
+
+def grown(total_return: float) -> float:
+    """Return the logarithm of what an account is multiplied by."""
+    return math.log(max(1.0 + total_return, 1e-12))
