@@ -23,6 +23,7 @@ goes.  Sizes other than all of the cash come in as ``quantities``.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import math
 from collections.abc import Sequence
@@ -164,7 +165,7 @@ def orders(
     decisions: Sequence[Decisions],
     costs: Costs | Sequence[Costs],
     quantities: Sequence[Floats | None] | None = None,
-    engine: str = "numba",
+    engine: str | None = None,
 ) -> list[Outcome]:
     """Return what VectorBT trades for each combination; the arguments are those of ``simulated``."""
     if len(decisions) == 0:
@@ -177,7 +178,7 @@ def simulated(
     decisions: Sequence[Decisions],
     costs: Costs | Sequence[Costs],
     quantities: Sequence[Floats | None] | None = None,
-    engine: str = "numba",
+    engine: str | None = None,
 ) -> Any:
     """Return VectorBT's portfolio of the combinations, four rows a bar and a column each; an idle one beside a single.
 
@@ -192,8 +193,8 @@ def simulated(
     quantities : sequence, optional
         For each combination the base quantity of an entry decided at each close (NaN or 0: none), or None for all of
         the cash at the fill.  A quantity beyond the cash is cut to it, unrounded.
-    engine : {"numba", "rust"}
-        Which of VectorBT's two engines computes.
+    engine : {"numba", "rust"}, optional
+        Which of VectorBT's two engines computes; where it is installed that in Rust, which needs no compiling.
 
     Raises
     ------
@@ -247,7 +248,7 @@ def simulated(
         min_size=0.0,
         use_stops=True,
         max_orders=sum(2 * int(column.buy.sum() + column.sell.sum()) for column in columns) + 1,  # each opens, closes
-        engine=engine,
+        engine=engine or ("rust" if importlib.util.find_spec("vectorbt_rust") else "numba"),
     )
 
 

@@ -65,7 +65,7 @@ def sweep_bars(
     if n < 2:
         raise Usage(f"{bars.source}: {n} bars; a sweep needs at least 2")
     bounds = block_bounds(n) if bounds is None else bounds
-    width = max(1, budget // (BYTES * n))
+    width, held = max(1, budget // (BYTES * n)), 0
     for shard in sweep.space.shards() if shards is None else shards:
         m = len(shard)
         tally, sums, lists = np.empty((m, len(TALLY))), np.empty((m, bounds.size - 1, 2)), np.empty(m, np.uint64)
@@ -82,7 +82,10 @@ def sweep_bars(
                 sums[i] = block_sums(outcome.equity, costs.initial_cash, bounds)
                 lists[i] = list_hash(outcome.trades.entry_bar, outcome.trades.exit_bar, outcome.trades.side, n)
             del asked, sizes, outcomes
-            gc.collect()  # VectorBT's objects hold each other
+            held += BYTES * n * len(part)
+            if 2 * held > budget:
+                gc.collect()  # VectorBT's objects hold each other
+                held = 0
             if progress is not None:
                 progress(len(part))
         figures = metrics(tally, n, years_of(bars), bars.bars_per_year, costs.initial_cash)
