@@ -92,12 +92,7 @@ def cross_validate(
     counts = (halves[:, None] >> np.arange(blocks) & 1) @ lengths
     if lists < 2 or lengths.min() < 1 or counts.min() < 2:
         return None
-    low = blocks // 2
-    tables = tuple(
-        partial_sums(np.ascontiguousarray(sums[:, part, kind].T))
-        for part in (slice(0, low), slice(low, blocks))
-        for kind in (0, 1)
-    )
+    tables = partial_sums(sums)
     pairs, ranks = np.empty((halves.size, 2)), np.empty(halves.size)
     starts = iter(range(0, halves.size // 2, PIECE))
 
@@ -105,7 +100,7 @@ def cross_validate(
         first, second = np.empty(lists), np.empty(lists)
         for start in starts:
             stop = min(halves.size // 2, start + PIECE)
-            compare(tables, low, halves, counts.astype(np.float64), start, stop, first, second, pairs, ranks)
+            compare(tables, halves, counts.astype(np.float64), start, stop, first, second, pairs, ranks)
 
     workers = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
@@ -122,37 +117,40 @@ def halves_of(blocks: int) -> NDArray[np.int64]:
     return np.array([sum(1 << b for b in half) for half in chosen], np.int64)
 
 
-def partial_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sum of every subset of rows, shape (2 ** rows, k): bit i of the first index chooses row i."""
-    table = np.zeros((1 << len(values), values.shape[1]))
-    for i, row in enumerate(values):
-        table[1 << i : 2 << i] = table[: 1 << i] + row
+def partial_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums over every subset of each four blocks, shape (4, 2, 16, k): bit i of an index chooses block i."""
+    lists, blocks = sums.shape[:2]
+    table = np.zeros((4, 2, 16, lists))
+    for block in range(blocks):
+        group, bit = divmod(block, 4)
+        part = table[group]
+        part[:, 1 << bit : 2 << bit] = part[:, : 1 << bit] + sums[:, block].T[:, None]
     return table
 
 
 @compiled
-def compare(tables, low, halves, counts, start, stop, first, second, pairs, ranks):
+def compare(tables, halves, counts, start, stop, first, second, pairs, ranks):
     """For splits ``start`` to ``stop`` and their complements, find the best in-sample and its rank out of sample.
 
     ``first`` and ``second`` hold the Sharpe ratios of both halves, shape (k,).
     """
     last = halves.size - 1
     for i in range(start, stop):
-        sharpes(tables, low, halves[i], counts[i], first)
-        sharpes(tables, low, halves[last - i], counts[last - i], second)
+        sharpes(tables, halves[i], counts[i], first)
+        sharpes(tables, halves[last - i], counts[last - i], second)
         choose(first, second, i, pairs, ranks)
         choose(second, first, last - i, pairs, ranks)
 
 
 @compiled
-def sharpes(tables, low, half, count, out):
+def sharpes(tables, half, count, out):
     """Write every row's Sharpe ratio over the chosen blocks."""
-    sum_low, square_low, sum_high, square_high = tables
-    here, there = half & ((1 << low) - 1), half >> low
-    s, t = sum_low[here], sum_high[there]
-    q, r = square_low[here], square_high[there]
+    a, b, c, d = half & 15, half >> 4 & 15, half >> 8 & 15, half >> 12
+    s0, s1, s2, s3 = tables[0, 0, a], tables[1, 0, b], tables[2, 0, c], tables[3, 0, d]
+    q0, q1, q2, q3 = tables[0, 1, a], tables[1, 1, b], tables[2, 1, c], tables[3, 1, d]
     for j in range(out.size):
-        total, square = s[j] + t[j], q[j] + r[j]
+        total = (s0[j] + s1[j]) + (s2[j] + s3[j])
+        square = (q0[j] + q1[j]) + (q2[j] + q3[j])
         spread = square - total * total / count
         known = spread > ROUNDING * square
         out[j] = total / count / np.sqrt((spread if known else 1.0) / (count - 1.0)) if known else 0.0
