@@ -196,7 +196,8 @@ def resumed(store: Store, plan: dict[str, Any], name: str) -> Job:
     Failed
         The strategy, its kernels or the stored bars changed since.
     """
-    space = Space.from_json(plan["space"])
+    if "search" in plan:
+        raise Usage(f"run {name} is a search's: go on with the lockstep search that made it, with more --trials")
     sources = plan["sources"]
     request = Request(
         strategy=plan["strategy"],

@@ -70,7 +70,11 @@ class Run(Parts):
 
     @cached_property
     def space(self) -> Space:
-        """The space it covers."""
+        """The space it covers; of a search's run, the points it visited."""
+        if "search" in self.plan:
+            from engine.research.search.points import visited_space
+
+            return visited_space(self.plan, self.files)
         return Space.from_json(self.plan["space"], frozenset(self.plan["whole"]))
 
     def sql(self, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
