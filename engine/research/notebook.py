@@ -101,6 +101,7 @@ def portfolio_of(program: Program, bars: Bars, costs: Costs, *, name: str = "str
         traded.logs.values[:0],
         np.array([costs.initial_cash]),
         False,
+        engine=traded.engine,
     )
 
 
