@@ -28,9 +28,10 @@ import numpy as np
 import platformdirs
 from llvmlite import binding
 
-__all__ = ["FLAGS", "cache_folder", "compiled", "inlined", "kernel_sources"]
+__all__ = ["FLAGS", "cache_folder", "compiled", "compiled_bare", "inlined", "inlined_bare", "kernel_sources"]
 
 FLAGS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": True}
+BARE: dict[str, Any] = {"_nrt": False}
 STALE_SECONDS = 30 * 86_400
 HERE = Path(__file__).resolve().parent
 MARK = b"engine.jit"
@@ -116,10 +117,22 @@ def _forget_stale(parent: Path) -> None:
 
 def compiled(function: F) -> F:
     """Compile a driver: cached on disk, releases the interpreter lock, never raises for a division by zero."""
+    return _cached(function, {})
+
+
+def compiled_bare(function: F) -> F:
+    """Do as ``compiled`` for a driver that makes no arrays: those it is given are not reference-counted.
+
+    Counting is atomic and costs more than the work of a short loop, wherever an array is taken out of a tuple.
+    """
+    return _cached(function, BARE)
+
+
+def _cached(function: F, flags: dict[str, Any]) -> F:
     before = _config.CACHE_DIR
     _config.CACHE_DIR = str(cache_folder(Path(function.__code__.co_filename).resolve()))
     try:
-        made: F = numba.njit(cache=True, **FLAGS)(function)
+        made: F = numba.njit(cache=True, **FLAGS, **flags)(function)
         return made
     finally:
         _config.CACHE_DIR = before
@@ -128,4 +141,10 @@ def compiled(function: F) -> F:
 def inlined(function: F) -> F:
     """Compile a scalar function that is always inlined into its caller, so it costs no call and needs no cache."""
     made: F = numba.njit(forceinline=True, **FLAGS)(function)
+    return made
+
+
+def inlined_bare(function: F) -> F:
+    """Do as ``inlined`` for a function that makes no arrays; see ``compiled_bare``."""
+    made: F = numba.njit(forceinline=True, **FLAGS, **BARE)(function)
     return made

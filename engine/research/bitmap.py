@@ -3,7 +3,7 @@
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from engine.jit import compiled, inlined
+from engine.jit import compiled, inlined, inlined_bare
 
 LESS, LESS_EQUAL, EQUAL, NOT_EQUAL, NONZERO, BOTH, EITHER, CONSTANT = range(8)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -136,7 +136,7 @@ def next_entry(long_entry, long_exit, short_entry, short_exit, start):
     return np.int64(j * 64) + np.int64(trailing_zeros(word))
 
 
-@inlined
+@inlined_bare
 def bit(a, i):
     """Return whether bar ``i``'s bit is set."""
     return (a[i >> 6] >> np.uint64(i & 63)) & np.uint64(1) != np.uint64(0)

@@ -1,13 +1,20 @@
-"""The event-driven simulation of a sweep: jump from decision to decision, visit only the bars a position is held.
+"""The event-driven simulation of a sweep: jump from decision to decision, mark only the bars a position is held.
 
-Same formulas and same order of operations as ``engine.simulate.account``; its trades are the plain simulation's,
-its sums agree to rounding.
+Same formulas as ``engine.simulate.account``; its trades are the plain simulation's, its sums agree to rounding.
 """
 
-import numpy as np
+from __future__ import annotations
 
-from engine.jit import compiled, inlined
-from engine.research.bitmap import bit, next_entry, next_of
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.jit import compiled_bare, inlined_bare
+from engine.research.bitmap import bit
+from engine.research.course import Trades, listed, mark, new_course, new_trades, sealed, settle, walk, write_row
+from engine.research.exits import resting_exit
+from engine.research.scan import gather, next_set
 from engine.simulate.costs import SizingNumbers
 from engine.simulate.formulas import (
     KELLY,
@@ -19,302 +26,16 @@ from engine.simulate.formulas import (
     fill_price,
     kelly_fraction,
     order_quantity,
-    protective_exit,
-    to_tick,
     unit_return,
 )
 
-SPREAD, SCATTER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # odd, their bits without a pattern
 
+class Asked(NamedTuple):
+    """What combinations ask for.
 
-@inlined
-def listed(trades, entry, left, side):
-    """Return the hash of a list of trades with one more: entered at bar ``entry``, left at bar ``left``, ``side``.
-
-    ``left`` is the number of bars where the trade is still open.  An empty list is 0; see ``sealed``.
-    """
-    word = (np.uint64(entry) << np.uint64(32)) ^ (np.uint64(left) << np.uint64(1)) ^ np.uint64(side > 0.0)
-    word = (word ^ (word >> np.uint64(31))) * SPREAD
-    word = (word ^ (word >> np.uint64(29))) * SCATTER
-    return trades * SCATTER + (word ^ (word >> np.uint64(32)) | np.uint64(1))
-
-
-@inlined
-def sealed(trades):
-    """Return the hash of a whole list, its bits mixed: 0 only for an empty list."""
-    word = (trades ^ (trades >> np.uint64(32))) * SPREAD
-    return word ^ (word >> np.uint64(29))
-
-
-@inlined
-def settle(sums, block, total, square):
-    """Turn sums up to the end of each block into those of the block; blocks from ``block`` on end with the last."""
-    for b in range(block, len(sums)):
-        sums[b, 0], sums[b, 1] = total, square
-    for b in range(len(sums) - 1, 0, -1):
-        sums[b, 0] -= sums[b - 1, 0]
-        sums[b, 1] -= sums[b - 1, 1]
-
-
-@inlined
-def mark(course, t, now, invested, bounds, sums):
-    """Count one close; closes since the last one counted were flat at the same equity.
-
-    ``sums[b]`` is given the sums of returns and squares of all bars before ``bounds[b + 1]``.
-    """
-    before, peak, at_peak, total, square, downside, held, drawdown, longest, block = course
-    while t >= bounds[block + 1]:
-        sums[block, 0], sums[block, 1] = total, square
-        block += 1
-    r = now / before - 1.0 if before > 0.0 else 0.0
-    loss = min(r, 0.0)
-    # since the last count every close was at `before`
-    at_peak = t - 1 if before >= peak else at_peak
-    longest = max(longest, t - 1 - at_peak)
-    at_peak = t if now >= peak else at_peak
-    peak = max(peak, now)
-    longest = max(longest, t - at_peak)
-    if now < peak * (1.0 + drawdown):  # seldom, so that the division is too
-        drawdown = min(drawdown, now / peak - 1.0)
-    return (
-        now,
-        peak,
-        at_peak,
-        total + r,
-        square + r * r,
-        downside + loss * loss,
-        held + np.int64(invested),
-        drawdown,
-        longest,
-        block,
-    )
-
-
-@inlined
-def hold(
-    prices, side, start, end, cash, quantity, stop, target, trail, protected, carried, tick, price, course, bounds, sums
-):
-    """Hold a position from bar ``start`` to the close of ``end``, or until its stop or target fills.
-
-    Returns the course, and (reason, price, bar) of the exit, reason NO_EXIT if it is still held after ``end``.
-    """
-    open, high, low, close = prices
-    held = quantity != 0.0
-    if not protected:
-        for u in range(start, end + 1):
-            now = cash + side * quantity * close[u]
-            course = mark(course, u, now, held or (carried and u == start), bounds, sums)
-        return course, np.int64(NO_EXIT), np.nan, start
-    best, trailing = price, trail == trail
-    for u in range(start, end + 1):
-        if trailing:
-            best = max(best, open[u]) if side > 0.0 else min(best, open[u])
-            stop = to_tick(best * (1.0 - side * trail), tick)
-        hit, level = protective_exit(side, open[u], high[u], low[u], stop, target)
-        if hit != NO_EXIT:
-            return course, np.int64(hit), level, u
-        best = max(best, high[u]) if side > 0.0 else min(best, low[u])
-        now = cash + side * quantity * close[u]
-        course = mark(course, u, now, held or (carried and u == start), bounds, sums)
-    return course, np.int64(NO_EXIT), np.nan, start
-
-
-@compiled
-def run_combination(
-    prices,
-    signals,
-    stop_distance,
-    target_distance,
-    trailing,
-    max_hold,
-    sizing,
-    costs,
-    bounds,
-    returns,
-    tally,
-    sums,
-    trades,
-):
-    """Run one combination.
-
-    Parameters
+    Attributes
     ----------
-    prices : tuple of 4 ndarray of float64, shape (bars,)
-        Open, high, low, close.
-    signals : tuple of 4 ndarray of uint64, shape (words,)
-        Bitmaps: long entry, long exit, short entry, short exit.
-    stop_distance, target_distance : ndarray of float64
-        Shape (bars,), or (0,) for none.
-    bounds : ndarray of int64, shape (blocks + 1,)
-        Bars at which blocks begin, then the number of bars: 0 <= ... <= bars.
-    returns : ndarray of float64, shape (50,)
-        Room for Kelly's ring.
-    tally : ndarray of float64, shape (len(TALLY),)
-        Filled.
-    sums : ndarray of float64, shape (blocks, 2)
-        Filled: sum of the returns of each block's bars, and of their squares.
-    trades : ndarray of ``TRADE``
-        Filled as far as it reaches; empty: trades are only counted.
-
-    Returns
-    -------
-    int, uint64
-        Closed trades; the hash of the list of trades, the open one too, 0 if there is none.
-    """
-    open, _high, _low, close = prices
-    long_entry, long_exit, short_entry, short_exit = signals
-    n = close.size
-    has_stop, has_target = stop_distance.size > 0, target_distance.size > 0
-    protected = has_stop or has_target
-    cash = costs.initial_cash
-    course = (cash, cash, np.int64(-1), 0.0, 0.0, 0.0, np.int64(0), 0.0, np.int64(0), np.int64(0))
-    made = np.uint64(0)
-    closed = count = wins = np.int64(0)
-    gains = losses = ratio = fees = profit_sum = open_fee = 0.0
-    is_open = False
-    t = np.int64(0)
-    while True:
-        decided = next_entry(long_entry, long_exit, short_entry, short_exit, t)
-        if decided + 1 >= n:
-            break
-        side = 1.0 if bit(long_entry, decided) and not bit(long_exit, decided) else -1.0
-        t = decided + 1
-        # what the decision knew: equity, closed profit, Kelly's bet
-        equity, known_profit = cash, profit_sum
-        bet = kelly_fraction(returns, count, sizing.first, sizing.second) if sizing.kind == KELLY else 0.0
-        carried = False
-        while side != 0.0:
-            # an entry of `side` decided at the close of bar t - 1, due at the open of t
-            stop_d = stop_distance[t - 1] if has_stop else np.nan
-            target_d = target_distance[t - 1] if has_target else np.nan
-            wanted = not (has_stop and not stop_d > 0.0) and not (has_target and not target_d > 0.0)
-            quantity, price = 0.0, fill_price(open[t], side, costs.slippage)
-            if wanted:
-                reference = fill_price(close[t - 1], side, costs.slippage)
-                if costs.at_fill != 0.0:
-                    equity, known_profit, reference = cash, profit_sum, price
-                    bet = kelly_fraction(returns, count, sizing.first, sizing.second) if sizing.kind == KELLY else 0.0
-                quantity = order_quantity(
-                    sizing.kind, sizing.first, sizing.second, equity, reference, stop_d, known_profit, bet, costs
-                )
-                quantity = affordable_quantity(quantity, price, cash, costs)
-            if not wanted or (quantity == 0.0 and sizing.kind != KELLY):
-                side = 0.0
-                if carried:
-                    course = mark(course, t, cash, True, bounds, sums)
-                break
-            entry_bar, entry_price, entry_fee = t, price, costs.fee * (quantity * price)
-            cash -= side * quantity * price + entry_fee
-            stop = to_tick(price - side * stop_d, costs.price_tick)
-            target = to_tick(price + side * target_d, costs.price_tick)
-            trail = stop_d / price if trailing else np.nan
-            last = next_of(long_exit, short_entry, t) if side > 0.0 else next_of(short_exit, long_entry, t)
-            by_signal = True
-            if max_hold > 0 and t + max_hold - 1 < last:
-                last, by_signal = t + max_hold - 1, False
-            end = min(last, np.int64(n - 1))
-            held = quantity != 0.0
-            course, reason, exit_price, exit_bar = hold(
-                prices,
-                side,
-                t,
-                end,
-                cash,
-                quantity,
-                stop,
-                target,
-                trail,
-                protected,
-                carried,
-                costs.price_tick,
-                entry_price,
-                course,
-                bounds,
-                sums,
-            )
-            turned = 0.0
-            if reason == NO_EXIT:
-                if last + 1 >= n:
-                    is_open = held
-                    open_fee = entry_fee
-                    made = listed(made, entry_bar, n, side) if held else made
-                    t = np.int64(n)
-                    break
-                reason, exit_bar = np.int64(SIGNAL if by_signal else MAX_HOLD), last + 1
-                exit_price = open[exit_bar]
-                if side > 0.0:
-                    turned = -1.0 if bit(short_entry, last) and not bit(short_exit, last) else 0.0
-                else:
-                    turned = 1.0 if bit(long_entry, last) and not bit(long_exit, last) else 0.0
-                equity, known_profit = course[0] - quantity * close[last] * (costs.slippage + costs.fee), profit_sum
-                if turned != 0.0 and sizing.kind == KELLY:
-                    bet = kelly_fraction(returns, count, sizing.first, sizing.second)
-            price = fill_price(exit_price, -side, costs.slippage)
-            returns[count % KELLY_WINDOW] = unit_return(side, entry_price, price, costs.fee)
-            count += 1
-            if held:
-                fee = costs.fee * (quantity * price)
-                cash += side * quantity * price - fee
-                paid = entry_fee + fee
-                profit = side * quantity * (price - entry_price) - paid
-                if closed < trades.size:
-                    trade = trades[closed]
-                    trade.entry_bar, trade.exit_bar, trade.side = entry_bar, exit_bar, np.int64(side)
-                    trade.reason, trade.quantity, trade.fees = reason, quantity, paid
-                    trade.entry_price, trade.exit_price, trade.profit = entry_price, price, profit
-                closed += 1
-                made = listed(made, entry_bar, exit_bar, side)
-                profit_sum += profit
-                fees += paid
-                if profit > 0.0:
-                    wins += 1
-                    gains += profit
-                else:
-                    losses -= profit
-                ratio += profit / (quantity * entry_price)
-            t = exit_bar
-            if turned == 0.0:
-                course = mark(course, t, cash, held or (carried and t == entry_bar), bounds, sums)
-            carried = held
-            side = turned
-        if t >= n:
-            break
-    before, peak, at_peak, total, square, downside, invested, drawdown, longest, block = course
-    settle(sums, block, total, square)
-    if before < peak:
-        longest = max(longest, n - 1 - at_peak)
-    row = (
-        before, total, square, downside, float(invested), drawdown, float(longest), float(closed), float(wins),
-        gains, losses, ratio, fees + (open_fee if is_open else 0.0), 1.0 if is_open else 0.0,
-    )  # fmt: skip
-    for k in range(len(row)):
-        tally[k] = row[k]
-    return closed, sealed(made)
-
-
-@compiled
-def run_combinations(
-    prices,
-    bitmaps,
-    streams,
-    values,
-    distances,
-    rules,
-    kind,
-    sizings,
-    costs,
-    bounds,
-    none,
-    start,
-    stop,
-    tally,
-    sums,
-    lists,
-):
-    """Run combinations ``start`` to ``stop``.
-
-    Parameters
-    ----------
+    bitmaps : ndarray of uint64, shape (rows, words)
     streams : ndarray of int64, shape (m, 4)
         Rows of ``bitmaps`` for long entry, long exit, short entry, short exit.
     values : ndarray of float64, shape (columns, bars)
@@ -324,29 +45,202 @@ def run_combinations(
         Trailing, max_hold.
     sizings : ndarray of float64, shape (m, 2)
         The two numbers of the size rule ``kind``.
-    none : ndarray of ``TRADE``, shape (0,)
+    order : ndarray of int64, shape (m,)
+        In which the combinations are run.
+    """
+
+    bitmaps: NDArray[np.uint64]
+    streams: NDArray[np.int64]
+    values: NDArray[np.float64]
+    distances: NDArray[np.int64]
+    rules: NDArray[np.int64]
+    kind: float
+    sizings: NDArray[np.float64]
+    order: NDArray[np.int64]
+
+
+class Answers(NamedTuple):
+    """Where the rows of combinations go.
+
+    Attributes
+    ----------
     tally : ndarray of float64, shape (m, len(TALLY))
     sums : ndarray of float64, shape (m, blocks, 2)
+        Sum of the returns of each block of bars, and of their squares.
     lists : ndarray of uint64, shape (m,)
     """
-    returns = np.empty(KELLY_WINDOW)
-    for i in range(start, stop):
-        signals = (bitmaps[streams[i, 0]], bitmaps[streams[i, 1]], bitmaps[streams[i, 2]], bitmaps[streams[i, 3]])
-        stop_distance = values[distances[i, 0]] if distances[i, 0] >= 0 else returns[:0]
-        target_distance = values[distances[i, 1]] if distances[i, 1] >= 0 else returns[:0]
-        sizing = SizingNumbers(kind, sizings[i, 0], sizings[i, 1])
-        _, lists[i] = run_combination(
-            prices,
-            signals,
-            stop_distance,
-            target_distance,
-            rules[i, 0] != 0,
-            rules[i, 1],
-            sizing,
-            costs,
-            bounds,
-            returns,
-            tally[i],
-            sums[i],
-            none,
-        )
+
+    tally: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    lists: NDArray[np.uint64]
+
+
+@inlined_bare
+def side_at(long_entry, long_exit, bar):
+    """Return the side of an entry decided at a bar where exactly one side may enter."""
+    return 1.0 if bit(long_entry, bar) and not bit(long_exit, bar) else -1.0
+
+
+@inlined_bare
+def counted(trades, side, quantity, entry_price, price, paid, entry, left):
+    """Return (trades, profit) with one more closed trade."""
+    profit = side * quantity * (price - entry_price) - paid
+    won = profit > 0.0
+    made = Trades(
+        trades.closed + 1.0,
+        trades.wins + (1.0 if won else 0.0),
+        trades.gains + (profit if won else 0.0),
+        trades.losses - (0.0 if won else profit),
+        trades.ratio + profit / (quantity * entry_price),
+        trades.fees + paid,
+        listed(trades.hash, entry, left, side),
+    )
+    return made, profit
+
+
+@compiled_bare
+def run_combination(
+    market, signals, two_sided, stop_distance, target_distance, trailing, max_hold, sizing, costs, bounds, room, tally,
+    sums, table,
+):  # fmt: skip
+    """Run one combination.
+
+    Parameters
+    ----------
+    market : Market
+    signals : tuple of 4 ndarray of uint64, shape (words,)
+        Bitmaps: long entry, long exit, short entry, short exit.
+    two_sided : bool
+        False: there is no short entry.
+    stop_distance, target_distance : ndarray of float64
+        Shape (bars,), or (0,) for none.
+    bounds : ndarray of int64, shape (blocks + 1,)
+        Bars at which blocks begin, then the number of bars: 0 <= ... <= bars.
+    room : (Streams, ndarray of float64, shape (50,))
+        One a thread.
+    tally : ndarray of float64, shape (len(TALLY),)
+        Filled.
+    sums : ndarray of float64, shape (blocks, 2)
+        Filled: sum of the returns of each block's bars, and of their squares.
+    table : ndarray of ``TRADE``
+        Filled with the closed trades as far as it reaches; empty: they are only counted.
+
+    Returns
+    -------
+    int, uint64
+        Closed trades; the hash of the list of trades, the open one too, 0 if there is none.
+    """
+    long_entry, long_exit, short_entry, short_exit = signals
+    streams, returns = room
+    gather(long_entry, long_exit, short_entry, short_exit, two_sided, streams)
+    open, close, n = market.open, market.close, market.close.size
+    has_stop, has_target = stop_distance.size > 0, target_distance.size > 0
+    cash, profit_sum, count = costs.initial_cash, 0.0, np.int64(0)
+    course, trades, is_open = new_course(cash), new_trades(), 0.0
+    t = np.int64(0)
+    while t < n:
+        decided = next_set(streams.enter, t)
+        if decided + 1 >= n:
+            break
+        side = side_at(long_entry, long_exit, decided) if two_sided else 1.0
+        t = decided + 1
+        # what the decision knew: equity, closed profit
+        equity, known_profit, carried = cash, profit_sum, False
+        bet = kelly_fraction(returns, count, sizing.first, sizing.second) if sizing.kind == KELLY else 0.0
+        while side != 0.0:
+            # an entry of `side` decided at the close of bar t - 1, due at the open of t
+            stop_d = stop_distance[t - 1] if has_stop else np.nan
+            target_d = target_distance[t - 1] if has_target else np.nan
+            wanted = not (has_stop and not stop_d > 0.0) and not (has_target and not target_d > 0.0)
+            quantity, entry_price = 0.0, fill_price(open[t], side, costs.slippage)
+            if wanted:
+                reference = fill_price(close[t - 1], side, costs.slippage)
+                if costs.at_fill != 0.0:
+                    equity, known_profit, reference = cash, profit_sum, entry_price
+                    if sizing.kind == KELLY:
+                        bet = kelly_fraction(returns, count, sizing.first, sizing.second)
+                quantity = order_quantity(
+                    sizing.kind, sizing.first, sizing.second, equity, reference, stop_d, known_profit, bet, costs
+                )
+                quantity = affordable_quantity(quantity, entry_price, cash, costs)
+            held = quantity != 0.0
+            if not wanted or (not held and sizing.kind != KELLY):
+                if carried:
+                    course = mark(course, close, t, cash, True, bounds, sums)
+                break
+            entry, entry_fee = t, costs.fee * (quantity * entry_price)
+            cash -= side * quantity * entry_price + entry_fee
+            last = next_set(streams.long_leave if side > 0.0 else streams.short_leave, t)
+            by_signal = True
+            if max_hold > 0 and t + max_hold - 1 < last:
+                last, by_signal = t + max_hold - 1, False
+            end, reason, price = min(last, np.int64(n - 1)), np.int64(NO_EXIT), np.nan
+            if has_stop or has_target:
+                reason, price, t = resting_exit(
+                    market, side, entry_price, stop_d, target_d, trailing, entry, end, costs.price_tick
+                )
+                end = t - 1 if reason != NO_EXIT else end
+            if held:
+                course = walk(course, close, entry, end, cash, side * quantity, carried, bounds, sums)
+            elif carried:
+                course = mark(course, close, entry, cash, True, bounds, sums)
+            turned = 0.0
+            if reason == NO_EXIT:
+                t = last + 1
+                if t >= n:
+                    if held:
+                        is_open, fees, name = 1.0, trades.fees + entry_fee, listed(trades.hash, entry, n, side)
+                        trades = Trades(
+                            trades.closed, trades.wins, trades.gains, trades.losses, trades.ratio, fees, name
+                        )
+                    break
+                reason, price = np.int64(SIGNAL if by_signal else MAX_HOLD), open[t]
+                if two_sided and side > 0.0:
+                    turned = -1.0 if bit(short_entry, last) and not bit(short_exit, last) else 0.0
+                elif two_sided:
+                    turned = 1.0 if bit(long_entry, last) and not bit(long_exit, last) else 0.0
+                if turned != 0.0:
+                    equity, known_profit = (
+                        cash + side * quantity * close[last] - quantity * close[last] * (costs.slippage + costs.fee),
+                        profit_sum,
+                    )
+                    if sizing.kind == KELLY:
+                        bet = kelly_fraction(returns, count, sizing.first, sizing.second)
+            price = fill_price(price, -side, costs.slippage)
+            returns[count % KELLY_WINDOW] = unit_return(side, entry_price, price, costs.fee)
+            count += 1
+            if held:
+                fee = costs.fee * (quantity * price)
+                cash += side * quantity * price - fee
+                paid = entry_fee + fee
+                at = np.int64(trades.closed)
+                trades, profit = counted(trades, side, quantity, entry_price, price, paid, entry, t)
+                profit_sum += profit
+                if at < table.size:
+                    trade = table[at]
+                    trade.entry_bar, trade.exit_bar, trade.side, trade.reason = entry, t, np.int64(side), reason
+                    trade.quantity, trade.fees, trade.profit = quantity, paid, profit
+                    trade.entry_price, trade.exit_price = entry_price, price
+                if turned == 0.0:
+                    course = mark(course, close, t, cash, True, bounds, sums)
+            carried, side = held, turned
+    settle(sums, course)
+    write_row(tally, course, trades, is_open, n)
+    return np.int64(trades.closed), sealed(trades.hash)
+
+
+@compiled_bare
+def run_combinations(market, asked, two_sided, costs, bounds, room, none, start, stop, answers):
+    """Run combinations ``start`` to ``stop`` of ``asked.order``; ``none`` is an empty table of trades."""
+    nothing = market.close[:0]
+    for at in range(start, stop):
+        i = asked.order[at]
+        a, b, c, d = asked.streams[i]
+        signals = asked.bitmaps[a], asked.bitmaps[b], asked.bitmaps[c], asked.bitmaps[d]
+        stop_distance = asked.values[asked.distances[i, 0]] if asked.distances[i, 0] >= 0 else nothing
+        target_distance = asked.values[asked.distances[i, 1]] if asked.distances[i, 1] >= 0 else nothing
+        sizing = SizingNumbers(asked.kind, asked.sizings[i, 0], asked.sizings[i, 1])
+        _, answers.lists[i] = run_combination(
+            market, signals, two_sided, stop_distance, target_distance, asked.rules[i, 0] != 0, asked.rules[i, 1],
+            sizing, costs, bounds, room, answers.tally[i], answers.sums[i], none,
+        )  # fmt: skip

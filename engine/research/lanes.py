@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph.resolve import FALSE, Shape
-from engine.research.events import run_combinations
-from engine.research.memo import BITS, WIDTH, run_remembered
+from engine.research.events import Answers, Asked, run_combination, run_combinations
+from engine.research.exits import market_of
+from engine.research.memo import new_memory, run_remembered
 from engine.research.prepare import Prepared
+from engine.research.scan import new_streams
 from engine.simulate.account import TRADE
-from engine.simulate.costs import SIZING_CODES, Costs
+from engine.simulate.costs import SIZING_CODES, Costs, SizingNumbers
+from engine.simulate.formulas import KELLY_WINDOW
 from engine.simulate.tally import TALLY
 from pipelines import Bars
 
-__all__ = ["Outcome", "run_shard"]
+__all__ = ["Outcome", "list_trades", "run_shard"]
 
 CHUNK = 256
 
@@ -47,37 +53,90 @@ def run_shard(
 
     ``bounds`` are the bars at which blocks begin, and the number of bars at the end: 0 <= ... <= len(bars).
     """
-    work, m = ready.work, len(ready.work.streams)
-    tally = np.empty((m, len(TALLY)))
-    sums, lists = np.empty((m, bounds.size - 1, 2)), np.empty(m, np.uint64)
-    prices = (bars.open, bars.high, bars.low, bars.close)
-    kind, numbers = float(SIZING_CODES[ready.shape.size.kind]), costs.numbers()
-    shared = (prices, ready.bitmaps, work.streams, ready.values, ready.distances, work.rules)
-    configs = configurations(ready, len(bars)) if remembers(ready.shape, costs) else None
-    out = (tally, sums, lists)
-    starts = iter(range(0, m, CHUNK))
+    work, m, n = ready.work, len(ready.work.streams), len(bars)
+    out = Answers(np.empty((m, len(TALLY))), np.empty((m, bounds.size - 1, 2)), np.empty(m, np.uint64))
+    market, numbers, two_sided = market_of(bars), costs.numbers(), goes_short(ready.shape)
+    configs = configurations(ready, n) if remembers(ready.shape, costs) else None
+    groups = None if configs is None else joint(configs, work.streams[:, 1])
+    order = np.arange(m) if groups is None else np.argsort(groups, kind="stable")
+    kind = float(SIZING_CODES[ready.shape.size.kind])
+    asked = Asked(ready.bitmaps, work.streams, ready.values, ready.distances, work.rules, kind, work.sizings, order)
+    chunks = _shares(m, workers)
 
-    def lane() -> None:
-        """Take chunks until none is left; the memory of trades is the lane's own."""
-        none = np.zeros(0, TRADE)
-        keys = np.full(1 << BITS if configs is not None else 0, -1, np.int64)
-        rows = np.empty((keys.size, WIDTH))
-        for start in starts:
-            stop = min(m, start + CHUNK)
-            if configs is None:
-                run_combinations(*shared, kind, work.sizings, numbers, bounds, none, start, stop, *out)
+    def lane(own: deque[tuple[int, int]]) -> None:
+        """Run the lane's own chunks, then what the others have left; the memory of trades is the lane's own."""
+        streams = new_streams(n)
+        memory = None if groups is None else new_memory(n)
+        room, none = (streams, np.empty(KELLY_WINDOW)), np.zeros(0, TRADE)
+        while (chunk := _next(own, chunks)) is not None:
+            if memory is None:
+                run_combinations(market, asked, two_sided, numbers, bounds, room, none, *chunk, out)
             else:
-                fractions = work.sizings[:, 0]
-                run_remembered(*shared, configs, fractions, kind, numbers, bounds, keys, rows, start, stop, *out)
+                run_remembered(market, asked, configs, groups, numbers, bounds, streams, memory, *chunk, out)
 
-    jobs = [pool.submit(lane) for _ in range(min(workers, -(-m // CHUNK)))]
+    jobs = [pool.submit(lane, own) for own in chunks]
     try:
         for job in jobs:
             job.result()
     finally:
-        for _ in starts:  # after an error or Ctrl-C the other lanes find nothing left
-            pass
-    return Outcome(tally, sums, lists)
+        for own in chunks:  # after an error or Ctrl-C the other lanes find nothing left
+            own.clear()
+    return Outcome(out.tally, out.sums, out.lists)
+
+
+def _shares(m: int, workers: int) -> list[deque[tuple[int, int]]]:
+    """Return for each lane its chunks (start, stop), neighbours together."""
+    chunks = [(start, min(m, start + CHUNK)) for start in range(0, m, CHUNK)]
+    lanes = min(workers, len(chunks))
+    cuts = [len(chunks) * k // lanes for k in range(lanes + 1)]
+    return [deque(chunks[a:b]) for a, b in itertools.pairwise(cuts)]
+
+
+def _next(own: deque[tuple[int, int]], chunks: list[deque[tuple[int, int]]]) -> tuple[int, int] | None:
+    """Return the lane's next chunk, or the last one of another lane, or None."""
+    try:
+        return own.popleft()
+    except IndexError:
+        pass
+    for other in chunks:
+        try:
+            return other.pop()
+        except IndexError:
+            continue
+    return None
+
+
+def list_trades(bars: Bars, ready: Prepared, costs: Costs) -> NDArray[Any]:
+    """Return the closed trades of the first combination of a prepared shard, dtype ``TRADE``."""
+    stop, target = ready.distances[0].tolist()
+    none, work = np.empty(0), ready.work
+    sizing = SizingNumbers(float(SIZING_CODES[ready.shape.size.kind]), *work.sizings[0].tolist())
+    trades = np.zeros(1024, TRADE)
+    while True:
+        closed, _ = run_combination(
+            market_of(bars),
+            tuple(ready.bitmaps[k] for k in work.streams[0]),
+            goes_short(ready.shape),
+            ready.values[stop] if stop >= 0 else none,
+            ready.values[target] if target >= 0 else none,
+            bool(work.rules[0, 0]),
+            int(work.rules[0, 1]),
+            sizing,
+            costs.numbers(),
+            np.array([0, len(bars)]),
+            (new_streams(len(bars)), np.empty(KELLY_WINDOW)),
+            np.empty(len(TALLY)),
+            np.empty((1, 2)),
+            trades,
+        )
+        if closed <= trades.size:
+            return trades[:closed]
+        trades = np.zeros(closed, TRADE)
+
+
+def goes_short(shape: Shape) -> bool:
+    """Return whether the shape has a short side."""
+    return shape.nodes["short_entry"] != FALSE
 
 
 def remembers(shape: Shape, costs: Costs) -> bool:
@@ -85,11 +144,33 @@ def remembers(shape: Shape, costs: Costs) -> bool:
     scales = shape.size.kind in ("all_in", "fixed_fraction", "atr_risk")
     free = costs.quantity_step == 0.0 and costs.min_notional == 0.0
     solvent = costs.leverage == 1.0  # beyond, equity can fall below 0, and below 0 nothing scales
-    return scales and free and solvent and costs.fee + costs.slippage > 0.0 and shape.nodes["short_entry"] == FALSE
+    return scales and free and solvent and costs.fee + costs.slippage > 0.0 and not goes_short(shape)
 
 
 def configurations(ready: Prepared, bars: int) -> NDArray[np.int64] | None:
     """Return for each combination the number of its distances, rules and size; None if too many to be told apart."""
-    parts = np.column_stack([ready.distances, ready.work.rules, ready.work.sizings[:, 0].view(np.int64)])
-    kept, place = np.unique(parts, axis=0, return_inverse=True)
-    return place.reshape(-1).astype(np.int64) if len(kept) * (bars + 1) ** 2 < 1 << 62 else None
+    found = joint(*ready.distances.T, *ready.work.rules.T, ready.work.sizings[:, 0])
+    many = int(found.max(initial=0)) + 1
+    return found if 2 * many * (bars + 1) ** 2 < 1 << 62 else None
+
+
+def joint(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Return a number for each row of the columns, equal where the rows are; the first column weighs most."""
+    ids = np.zeros(columns[0].size, np.int64)
+    for column in columns:
+        if (column != column[:1]).any():
+            place = dense(column)
+            ids = dense(ids * (place.max() + 1) + place)
+    return ids
+
+
+def dense(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the rank of each value among the distinct ones."""
+    if values.dtype.kind == "i":
+        offset = values - values.min()
+        reach = int(offset.max()) + 1
+        if reach <= 16 * values.size:
+            present = np.zeros(reach, np.int64)
+            present[offset] = 1
+            return (np.cumsum(present) - 1)[offset]
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)

@@ -3,210 +3,329 @@
 Exact wherever a trade scales with the equity it begins with and nothing else of the past: sizes that are a fraction
 of equity, no quantity steps, no minimum notional, no reversals, costs above 0 (without costs equal equities tie, and
 ties would hang on rounding).  Elsewhere the sweep runs ``engine.research.events``.
+
+Combinations that leave alike (one exit stream, the same distances, rules and size) are a group: there a trade is
+known by the bar it enters at alone.
 """
 
+from __future__ import annotations
+
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.jit import compiled, inlined
-from engine.research.bitmap import next_entry, next_of
-from engine.research.events import hold, listed, mark, sealed, settle
-from engine.simulate.costs import SizingNumbers
-from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity, to_tick
+from engine.jit import compiled_bare, inlined_bare
+from engine.research.course import (
+    SPREAD,
+    Course,
+    Trades,
+    climb,
+    extremes,
+    listed,
+    returns,
+    sealed,
+    settle,
+    write_row,
+)
+from engine.research.exits import STEP, resting_exit
+from engine.research.scan import ZERO, Bitmap, fill_but, next_set, summarise
+from engine.simulate.formulas import NO_EXIT, affordable_quantity, fill_price, order_quantity
 
-BITS = 15
+DIGITS, BITS = 15, 16
+ROOM = 1 << DIGITS
+LINE = 64  # bytes
 (
-    GROWTH, SUM, SQUARE, DOWN, HIGHEST, DRAWDOWN, LOWEST, INVESTED, RATIO, PROFIT, FEES, EXIT, LONGEST, AT_PEAK,
-    CASH, QUANTITY, CLOSED, WIDTH,
-) = range(18)  # fmt: skip
+    GROWTH, SUM, SQUARE, DOWN, HIGHEST, LOWEST, FEES, LEFT,  # LEFT: twice the bar, plus 1 if by stop or target
+    PROFIT, RATIO, KEY, AT_PEAK, DRAWDOWN, LONGEST, CASH, QUANTITY, WIDTH,
+) = range(17)  # fmt: skip
+USED, STAMP, CONFIG, SINCE = range(4)
+MOST = 1 << 16  # stamps, so that slots are 31 bits
+UNKNOWN = -2  # at AT_PEAK: what is counted from the peak has not been asked for yet
 
 
-@inlined
-def trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, whole, nowhere, row):
-    """Fill ``row`` with what a long trade entered at bar ``entry`` and left after the close of ``last`` does to 1."""
-    open, _high, _low, close = prices
-    n = close.size
-    price = fill_price(open[entry], 1.0, costs.slippage)
-    reference = price if costs.at_fill != 0.0 else fill_price(close[entry - 1], 1.0, costs.slippage)
-    quantity = order_quantity(sizing.kind, sizing.first, sizing.second, 1.0, reference, stop_d, 0.0, 0.0, costs)
-    quantity = affordable_quantity(quantity, price, 1.0, costs)
+class Memory(NamedTuple):
+    """The trades remembered, one a thread.
+
+    Attributes
+    ----------
+    slots : ndarray of int32, shape (bars,)
+        For each bar the row of the trade that enters there, and above it the stamp of its group.
+    index : ndarray of int32, shape (2**BITS,)
+        For the hash of a key the row that holds it, -1: none.
+    figures : ndarray of float64, shape (ROOM, WIDTH)
+    facts : ndarray of int64, shape (ROOM, WIDTH)
+        The same memory seen as whole numbers: LEFT, KEY, AT_PEAK and LONGEST are such.
+    state : ndarray of int64, shape (4,)
+        Rows used, the stamp of the group at hand, its config, the config's first stamp.
+    """
+
+    slots: NDArray[np.int32]
+    index: NDArray[np.int32]
+    figures: NDArray[np.float64]
+    facts: NDArray[np.int64]
+    state: NDArray[np.int64]
+
+
+def new_memory(bars: int) -> Memory:
+    """Return an empty memory for a series of ``bars`` bars."""
+    room = np.empty(ROOM * WIDTH + LINE // 8)
+    figures = room[-room.ctypes.data % LINE // 8 :][: ROOM * WIDTH].reshape(ROOM, WIDTH)  # a row is two cache lines
+    return Memory(
+        np.zeros(bars, np.int32),
+        np.full(1 << BITS, -1, np.int32),
+        figures,
+        figures.view(np.int64),
+        np.array([0, 0, -1, 0]),
+    )
+
+
+@inlined_bare
+def remember(close, entry, price, quantity, left, rested, sold, costs, figures, facts):
+    """Fill a row with what a long trade of an account of 1 comes to; left at bar ``left``, sold at ``sold``."""
     fee = costs.fee * (quantity * price)
     cash = 1.0 - (quantity * price + fee)
-    protected = stop_d == stop_d or target_d == target_d
-    trail = stop_d / price if trailing else np.nan
-    course = (1.0, 1.0, entry - 1, 0.0, 0.0, 0.0, np.int64(0), 0.0, np.int64(0), np.int64(0))
-    course, reason, exit_price, exit_bar = hold(
-        prices, 1.0, entry, min(last, n - 1), cash, quantity,
-        to_tick(price - stop_d, costs.price_tick), to_tick(price + target_d, costs.price_tick),
-        trail, protected, False, costs.price_tick, price, course, whole, nowhere,
-    )  # fmt: skip
-    closed = True
-    if reason == NO_EXIT:
-        closed = last + 1 < n
-        exit_bar = last + 1 if closed else np.int64(n - 1)
-        exit_price = open[exit_bar] if closed else np.nan
-    lowest = np.inf
-    for u in range(entry, exit_bar + (0 if closed else 1)):
-        lowest = min(lowest, close[u])
-    lowest = cash + quantity * lowest if lowest < np.inf else 1.0
-    row[RATIO] = row[PROFIT] = 0.0
-    row[FEES] = fee
-    if closed:
-        sold = fill_price(exit_price, -1.0, costs.slippage)
+    equity, highest, lowest, total, square, downside, profit, paid = 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    if left > entry:
+        low, high = extremes(close, entry, left - 1)
+        lowest, highest = min(1.0, cash + quantity * low), max(1.0, cash + quantity * high)
+        equity, total, square, downside = returns(close, entry, left, cash, quantity, True, 1.0, 0.0, 0.0, 0.0)
+    if left < close.size:
         paid = costs.fee * (quantity * sold)
         after = cash + (quantity * sold - paid)
-        course = mark(course, exit_bar, after, True, whole, nowhere)
-        lowest = min(lowest, after)
-        row[PROFIT] = quantity * (sold - price) - (fee + paid)
-        row[RATIO] = row[PROFIT] / (quantity * price)
-        row[FEES] = fee + paid
-    row[GROWTH], row[HIGHEST], row[AT_PEAK] = course[0], course[1], course[2]
-    row[SUM], row[SQUARE], row[DOWN] = course[3], course[4], course[5]
-    row[INVESTED], row[DRAWDOWN], row[LONGEST] = course[6], course[7], course[8]
-    row[LOWEST], row[EXIT], row[CASH], row[QUANTITY] = lowest, exit_bar, cash, quantity
-    row[CLOSED] = 1.0 if closed else 0.0
+        r = after / equity - 1.0
+        total, square, downside = total + r, square + r * r, downside + (r * r if r < 0.0 else 0.0)
+        equity, highest, lowest = after, max(highest, after), min(lowest, after)
+        profit = quantity * (sold - price) - (fee + paid)
+    figures[GROWTH], figures[HIGHEST], figures[LOWEST] = equity, highest, lowest
+    figures[SUM], figures[SQUARE], figures[DOWN] = total, square, downside
+    figures[FEES], figures[PROFIT], figures[RATIO] = fee + paid, profit, profit / (quantity * price)
+    figures[CASH], figures[QUANTITY] = cash, quantity
+    facts[LEFT], facts[AT_PEAK] = 2 * left + rested, UNKNOWN
 
 
-@inlined
-def recovery(close, entry, row, equity, peak, at_peak, longest):
-    """Return (at_peak, longest) after a trade that begins under water and climbs above the old peak."""
-    end = np.int64(row[EXIT])
-    closed = row[CLOSED] != 0.0
-    for u in range(entry, end + 1):
-        now = equity * (row[GROWTH] if closed and u == end else row[CASH] + row[QUANTITY] * close[u])
-        if now >= peak:
-            longest = max(longest, u - 1 - at_peak)
-            peak, at_peak = now, u
-    return at_peak, max(longest, end - at_peak)
+@inlined_bare
+def find_peaks(close, entry, figures, facts):
+    """Fill a row's DRAWDOWN, AT_PEAK and LONGEST: those of an account at its peak when the trade begins."""
+    left, cash, quantity = facts[LEFT] >> 1, figures[CASH], figures[QUANTITY]
+    peak, at_peak, drawdown, longest = climb(close, entry, left - 1, cash, quantity, 1.0, entry - 1, 0.0, np.int64(0))
+    if left < close.size:
+        peak, at_peak, drawdown, longest = climb(
+            close, left, left, figures[GROWTH], 0.0, peak, at_peak, drawdown, longest
+        )
+    figures[DRAWDOWN], facts[AT_PEAK], facts[LONGEST] = drawdown, at_peak, longest
 
 
-@inlined
-def split(close, entry, row, bounds, block, total, square, sums):
-    """Return the block a trade ends in, having told ``sums`` of each block that ends before; see ``mark``."""
-    end = np.int64(row[EXIT])
-    before = 1.0
-    for u in range(entry, end + 1):
-        while u >= bounds[block + 1]:
-            sums[block, 0], sums[block, 1] = total, square
-            block += 1
-        if end < bounds[block + 1]:
-            break
-        now = row[CASH] + row[QUANTITY] * close[u]
-        r = now / before - 1.0
-        before = now
-        total += r
-        square += r * r
+@inlined_bare
+def forget(memory):
+    """Begin again with an empty memory."""
+    for k in range(memory.index.size):
+        memory.index[k] = -1
+    memory.state[USED] = 0
+    renew(memory)
+
+
+@inlined_bare
+def renew(memory):
+    """Make every slot one of another config, and go on with a new stamp."""
+    if memory.state[STAMP] + 1 == MOST:
+        for k in range(memory.slots.size):
+            memory.slots[k] = 0
+        memory.state[STAMP] = 0
+    memory.state[STAMP] += 1
+    memory.state[SINCE] = memory.state[STAMP]
+
+
+@inlined_bare
+def recall(market, asked, i, slot, decided, leave, costs, memory):
+    """Return the row of the long trade decided at a bar, computed if it is not known; -1: there is no entry.
+
+    ``slot`` is what the bar's slot holds: the trade of another group, or nothing.
+    """
+    n, entry, config = market.close.size, decided + 1, memory.state[CONFIG]
+    last = next_set(leave, entry)
+    if asked.rules[i, 1] > 0:
+        last = min(last, entry + asked.rules[i, 1] - 1)
+    if slot >> DIGITS >= memory.state[SINCE]:
+        row = slot & (ROOM - 1)
+        there = memory.facts[row, LEFT]
+        if there == 2 * min(last + 1, n) or (there & 1 != 0 and there >> 1 <= last):
+            return row
+    has_stop, has_target = asked.distances[i, 0] >= 0, asked.distances[i, 1] >= 0
+    stop_d = asked.values[asked.distances[i, 0], decided] if has_stop else np.nan
+    target_d = asked.values[asked.distances[i, 1], decided] if has_target else np.nan
+    if (has_stop and not stop_d > 0.0) or (has_target and not target_d > 0.0):
+        return np.int64(-1)
+    price = fill_price(market.open[entry], 1.0, costs.slippage)
+    left, level, rested = min(last + 1, np.int64(n)), np.nan, np.int64(0)
+    if has_stop or has_target:
+        reason, level, bar = resting_exit(
+            market, 1.0, price, stop_d, target_d, asked.rules[i, 0] != 0, entry, left - 1, costs.price_tick
+        )
+        if reason != NO_EXIT:
+            left, rested = bar, np.int64(1)
+    key = ((config * np.int64(n) + entry) * np.int64(n + 1) + left) * 2 + rested
+    place = (np.uint64(key) * SPREAD) >> np.uint64(64 - BITS)
+    row = np.int64(memory.index[place])
+    if row >= 0 and memory.facts[row, KEY] == key:
+        return row
+    if memory.state[USED] == ROOM:
+        forget(memory)
+    row = memory.state[USED]
+    memory.state[USED] += 1
+    memory.index[place], memory.facts[row, KEY] = row, key
+    reference = price if costs.at_fill != 0.0 else fill_price(market.close[decided], 1.0, costs.slippage)
+    quantity = order_quantity(
+        asked.kind, asked.sizings[i, 0], asked.sizings[i, 1], 1.0, reference, stop_d, 0.0, 0.0, costs
+    )
+    quantity = affordable_quantity(quantity, price, 1.0, costs)
+    if rested == 0 and left < n:
+        level = market.open[left]
+    sold = fill_price(level, -1.0, costs.slippage)
+    remember(market.close, entry, price, quantity, left, rested, sold, costs, memory.figures[row], memory.facts[row])
+    return row
+
+
+@inlined_bare
+def split(close, entry, figures, left, bounds, block, total, square, sums):
+    """Return the block a trade ends in, having told ``sums`` of each block that ends before; see ``walk``."""
+    end = min(left, close.size - 1)
+    before, u = 1.0, entry
+    while end >= bounds[block + 1]:
+        stop = max(bounds[block + 1], entry)
+        before, total, square, _ = returns(
+            close, u, stop, figures[CASH], figures[QUANTITY], True, before, total, square, 0.0
+        )
+        u = stop
+        sums[block, 0], sums[block, 1] = total, square
+        block += 1
     return block
 
 
-@compiled
-def run_remembered(
-    prices,
-    bitmaps,
-    streams,
-    values,
-    distances,
-    rules,
-    configs,
-    fractions,
-    kind,
-    costs,
-    bounds,
-    keys,
-    rows,
-    start,
-    stop,
-    tally,
-    sums,
-    lists,
-):
-    """Run long-only combinations ``start`` to ``stop`` with a memory.
+@inlined_bare
+def first_above(market, entry, figures, left, equity, peak):
+    """Return the first bar of a trade at whose close the account is at or above its old peak, ``left`` if none is."""
+    cash, quantity = figures[CASH], figures[QUANTITY]
+    level = (peak / equity - cash) / quantity * (1.0 - 1e-12)  # may be low by rounding, never high
+    u = entry
+    while u < left:
+        while u < left and market.ceilings[u // STEP] < level:
+            u = (u // STEP + 1) * STEP
+        for v in range(u, min(left, (u // STEP + 1) * STEP)):
+            if market.close[v] >= level and equity * (cash + quantity * market.close[v]) >= peak:
+                return v
+        u = (u // STEP + 1) * STEP
+    return left
+
+
+@inlined_bare
+def longest_below(close, entry, figures, left, equity, peak, at_peak):
+    """Return the longest run of closes below the peak, of a trade that begins under water and climbs above it."""
+    longest = np.int64(0)
+    cash, quantity = figures[CASH], figures[QUANTITY]
+    peak, at_peak, _, longest = climb(
+        close, entry, left - 1, equity * cash, equity * quantity, peak, at_peak, 0.0, longest
+    )
+    if left < close.size:
+        _, _, _, longest = climb(close, left, left, equity * figures[GROWTH], 0.0, peak, at_peak, 0.0, longest)
+    return longest
+
+
+@compiled_bare
+def run_remembered(market, asked, configs, groups, costs, bounds, streams, memory, start, stop, answers):
+    """Run long-only combinations ``start`` to ``stop`` of ``asked.order`` with a memory.
 
     Parameters
     ----------
     configs : ndarray of int64, shape (m,)
-        For each combination the number of its distances, rules and size: equal numbers share the memory.
-    fractions : ndarray of float64, shape (m,)
-        The first number of the size rule ``kind``.
-    keys : ndarray of int64, shape (2**BITS,)
-    rows : ndarray of float64, shape (2**BITS, WIDTH)
-        The memory; ``keys`` -1 where empty.  One a thread.
+        For each combination the number of its distances, rules and size.
+    groups : ndarray of int64, shape (m,)
+        For each combination the number of its exit stream and config; equal numbers should be neighbours in the order.
     """
-    close = prices[3]
+    close = market.close
     n = close.size
-    cash = costs.initial_cash
-    whole, nowhere = np.array([0, n]), np.empty((1, 2))
-    for i in range(start, stop):
-        s = streams[i]
-        long_entry, long_exit, nothing = bitmaps[s[0]], bitmaps[s[1]], bitmaps[s[2]]
-        has_stop, has_target = distances[i, 0] >= 0, distances[i, 1] >= 0
-        trailing, max_hold = rules[i, 0] != 0, rules[i, 1]
-        config, sizing = configs[i], SizingNumbers(kind, fractions[i], 0.0)
-        equity = peak = cash
+    initial = costs.initial_cash
+    slots, facts, figures, state = memory.slots, memory.facts, memory.figures, memory.state
+    enter = streams.enter
+    group = np.int64(-1)
+    for at in range(start, stop):
+        i = asked.order[at]
+        long_entry, long_exit = asked.bitmaps[asked.streams[i, 0]], asked.bitmaps[asked.streams[i, 1]]
+        leave = Bitmap(long_exit, streams.long_leave.summary)
+        if groups[i] != group:
+            group = groups[i]
+            if configs[i] != state[CONFIG] or state[STAMP] + 1 == MOST:
+                state[CONFIG] = configs[i]
+                renew(memory)
+            else:
+                state[STAMP] += 1
+            summarise(leave)
+        fill_but(long_entry, long_exit, enter)
+        sums = answers.sums[i]
+        equity = peak = initial
         at_peak, longest = np.int64(-1), np.int64(0)
-        total = square = downside = drawdown = invested = 0.0
-        gains = losses = ratio = fees = wins = closed = 0.0
-        is_open = 0.0
-        t = block = np.int64(0)
-        made = np.uint64(0)
-        while True:
-            decided = next_entry(long_entry, long_exit, nothing, nothing, t)
+        total = square = downside = drawdown = 0.0
+        gains = losses = ratio = fees = wins = closed = is_open = 0.0
+        invested = block = t = np.int64(0)
+        name = ZERO
+        edge = bounds[1]
+        while t < n:
+            decided = next_set(enter, t)
             if decided + 1 >= n:
                 break
             entry = decided + 1
-            t = entry
-            stop_d = values[distances[i, 0], decided] if has_stop else np.nan
-            target_d = values[distances[i, 1], decided] if has_target else np.nan
-            if (has_stop and not stop_d > 0.0) or (has_target and not target_d > 0.0):
-                continue
-            last = next_of(long_exit, nothing, entry)
-            if max_hold > 0:
-                last = min(last, entry + max_hold - 1)
-            last = min(last, np.int64(n))
-            key = (config * np.int64(n + 1) + entry) * np.int64(n + 1) + last
-            place = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - BITS))
-            row = rows[place]
-            if keys[place] != key:
-                trade_of(prices, entry, last, stop_d, target_d, trailing, sizing, costs, whole, nowhere, row)
-                keys[place] = key
-            t = np.int64(row[EXIT])
-            if t >= bounds[block + 1]:
-                block = split(close, entry, row, bounds, block, total, square, sums[i])
-            made = listed(made, entry, t if row[CLOSED] != 0.0 else n, 1.0)
-            if equity >= peak:
-                longest = max(longest, np.int64(row[LONGEST]))
-                at_peak = np.int64(row[AT_PEAK])
-            elif equity * row[HIGHEST] >= peak:
-                at_peak, longest = recovery(close, entry, row, equity, peak, at_peak, longest)
+            slot = np.int64(slots[entry])
+            row = slot & (ROOM - 1)
+            if slot >> DIGITS != state[STAMP]:
+                row = recall(market, asked, i, slot, decided, leave, costs, memory)
+                if row < 0:
+                    t = entry
+                    continue
+                slots[entry] = state[STAMP] << DIGITS | row
+            trade, fact = figures[row], facts[row]
+            t = fact[LEFT] >> 1
+            end = min(t, n - 1)
+            growth, highest = trade[GROWTH], trade[HIGHEST]
+            if end >= edge:
+                block = split(close, entry, trade, t, bounds, block, total, square, sums)
+                edge = bounds[block + 1]
+            if equity * highest >= peak:
+                if fact[AT_PEAK] == UNKNOWN:
+                    find_peaks(close, entry, trade, fact)
+                run = fact[LONGEST]
+                if equity < peak:  # first it climbs out of the water
+                    longest = max(longest, first_above(market, entry, trade, t, equity, peak) - 1 - at_peak)
+                    if run > longest:
+                        run = longest_below(close, entry, trade, t, equity, peak, at_peak)
+                at_peak, longest = fact[AT_PEAK], max(longest, run)
+                drawdown = min(drawdown, trade[DRAWDOWN])
             else:
-                longest = max(longest, t - at_peak)
-            drawdown = min(drawdown, min(row[DRAWDOWN], equity * row[LOWEST] / peak - 1.0))
-            peak = max(peak, equity * row[HIGHEST])
-            fees += equity * row[FEES]
-            total += row[SUM]
-            square += row[SQUARE]
-            downside += row[DOWN]
-            invested += row[INVESTED]
-            if row[CLOSED] == 0.0:
+                longest = max(longest, end - at_peak)
+            deep = equity * trade[LOWEST] / peak - 1.0
+            drawdown = deep if deep < drawdown else drawdown
+            high = equity * highest
+            peak = high if high > peak else peak
+            name = listed(name, entry, t, 1.0)
+            fees += equity * trade[FEES]
+            total += trade[SUM]
+            square += trade[SQUARE]
+            downside += trade[DOWN]
+            invested += end + 1 - entry
+            profit = equity * trade[PROFIT]
+            equity *= growth
+            if t == n:
                 is_open = 1.0
-                equity *= row[GROWTH]
                 break
+            won = profit > 0.0
             closed += 1.0
-            ratio += row[RATIO]
-            profit = equity * row[PROFIT]
-            if profit > 0.0:
-                wins += 1.0
-                gains += profit
-            else:
-                losses -= profit
-            equity *= row[GROWTH]
+            ratio += trade[RATIO]
+            wins += 1.0 if won else 0.0
+            gains += profit if won else 0.0
+            losses -= 0.0 if won else profit
         if equity >= peak and is_open == 0.0:
             at_peak = np.int64(n - 1)
         longest = max(longest, n - 1 - at_peak)
-        settle(sums[i], block, total, square)
-        lists[i] = sealed(made)
-        out = (
-            equity, total, square, downside, invested, drawdown, float(longest), closed, wins, gains, losses, ratio,
-            fees, is_open,
-        )  # fmt: skip
-        for k in range(len(out)):
-            tally[i, k] = out[k]
+        course = Course(equity, peak, at_peak, total, square, downside, invested, drawdown, longest, block)
+        settle(sums, course)
+        write_row(answers.tally[i], course, Trades(closed, wins, gains, losses, ratio, fees, name), is_open, n)
+        answers.lists[i] = sealed(name)

@@ -18,14 +18,11 @@ from numpy.typing import NDArray
 
 from engine.graph.program import Sizing
 from engine.graph.strategy import Signals, Strategy
-from engine.research.events import run_combination
-from engine.research.lanes import run_shard
+from engine.research.lanes import list_trades, run_shard
 from engine.research.plan import plan
 from engine.research.prepare import Prepared, pieces, prepare, shapes
 from engine.research.space import Shard, Space
-from engine.simulate.account import TRADE
-from engine.simulate.costs import SIZING_CODES, Costs, SizingNumbers
-from engine.simulate.formulas import KELLY_WINDOW
+from engine.simulate.costs import Costs
 from engine.simulate.run import years_of
 from engine.simulate.tally import TALLY, metrics
 from parquet_store.errors import Usage
@@ -159,25 +156,4 @@ def trades_of(bars: Bars, sweep: Sweep, combo: int) -> NDArray[Any]:
     with ThreadPoolExecutor(1) as pool:
         _, _, shape, work = next(pieces(bars, sweep.drawn, sweep.sizing, shard, BUDGET))
         ready = prepare(bars, work, shape, pool, 1)
-    stop, target = ready.distances[0].tolist()
-    sizing = SizingNumbers(float(SIZING_CODES[shape.size.kind]), *work.sizings[0].tolist())
-    trades, none = np.zeros(1024, TRADE), np.empty(0)
-    while True:
-        closed, _ = run_combination(
-            (bars.open, bars.high, bars.low, bars.close),
-            tuple(ready.bitmaps[k] for k in work.streams[0]),
-            ready.values[stop] if stop >= 0 else none,
-            ready.values[target] if target >= 0 else none,
-            bool(work.rules[0, 0]),
-            int(work.rules[0, 1]),
-            sizing,
-            sweep.costs.numbers(),
-            np.array([0, len(bars)]),
-            np.empty(KELLY_WINDOW),
-            np.empty(len(TALLY)),
-            np.empty((1, 2)),
-            trades,
-        )
-        if closed <= trades.size:
-            return trades[:closed]
-        trades = np.zeros(closed, TRADE)
+    return list_trades(bars, ready, sweep.costs)

@@ -104,18 +104,17 @@ def kelly_fraction(returns, count, fraction, cap):
     """Return the fraction of equity to bet after ``count`` closed trades; ``returns`` is the ring of the last 50."""
     if count < KELLY_FEWEST:
         return KELLY_UNKNOWN
-    wins = losses = 0
+    wins = 0
     won = lost = 0.0
     known = min(count, KELLY_WINDOW)
+    first = (count - known) % KELLY_WINDOW
     for k in range(known):
         # oldest first, so that the sum does not depend on where the ring begins
-        value = returns[(count - known + k) % KELLY_WINDOW]
-        if value > 0.0:
-            wins += 1
-            won += value
-        else:
-            losses += 1
-            lost -= value
+        value = returns[first + k if first + k < KELLY_WINDOW else first + k - KELLY_WINDOW]
+        wins += 1 if value > 0.0 else 0
+        won += value if value > 0.0 else 0.0
+        lost -= 0.0 if value > 0.0 else value
+    losses = known - wins
     if wins == 0:
         return 0.0
     if losses == 0 or lost == 0.0:

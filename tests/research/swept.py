@@ -11,6 +11,8 @@ from engine.graph import Sizing, bind
 from engine.graph.strategy import Strategy
 from engine.research.bitmap import words_of
 from engine.research.events import run_combination
+from engine.research.exits import market_of
+from engine.research.scan import new_streams
 from engine.research.space import Space
 from engine.research.sweep import Sweep, sweep_bars
 from engine.simulate import METRICS, Costs, Decisions, simulate_program
@@ -36,8 +38,9 @@ def run_events(
     tally, trades, none = np.empty(len(TALLY)), np.zeros(4 * len(bars) + 2, TRADE), np.empty(0)
     signals = (decisions.long_entry, decisions.long_exit, decisions.short_entry, decisions.short_exit)
     closed, _ = run_combination(
-        (bars.open, bars.high, bars.low, bars.close),
+        market_of(bars),
         tuple(pack(x) for x in signals),
+        bool(decisions.short_entry.any()),
         none if decisions.stop is None else decisions.stop,
         none if decisions.target is None else decisions.target,
         bool(decisions.trailing),
@@ -45,7 +48,7 @@ def run_events(
         sizing_numbers(sizing),
         costs.numbers(),
         np.array([0, len(bars)]),
-        np.empty(KELLY_WINDOW),
+        (new_streams(len(bars)), np.empty(KELLY_WINDOW)),
         tally,
         np.empty((1, 2)),
         trades,

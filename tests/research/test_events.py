@@ -10,6 +10,8 @@ from hypothesis import event, given, settings
 
 from engine.graph import Sizing
 from engine.research.events import run_combination
+from engine.research.exits import market_of
+from engine.research.scan import new_streams
 from engine.simulate import REASONS, Costs, Decisions, simulate
 from engine.simulate.account import TRADE
 from engine.simulate.costs import sizing_numbers
@@ -106,8 +108,9 @@ def test_a_table_too_small_for_the_trades_is_not_overrun() -> None:
     whole, _ = run_events(bars, d, costs_of("usual"), SIZINGS["all_in"])
     room = np.zeros(10, TRADE)
     closed, _ = run_combination(
-        (bars.open, bars.high, bars.low, bars.close),
+        market_of(bars),
         tuple(pack(x) for x in (d.long_entry, d.long_exit, d.short_entry, d.short_exit)),
+        True,
         np.empty(0),
         np.empty(0),
         False,
@@ -115,7 +118,7 @@ def test_a_table_too_small_for_the_trades_is_not_overrun() -> None:
         sizing_numbers(SIZINGS["all_in"]),
         costs_of("usual").numbers(),
         np.array([0, len(bars)]),
-        np.empty(50),
+        (new_streams(len(bars)), np.empty(50)),
         np.empty(14),
         np.empty((1, 2)),
         room[:5],
