@@ -112,9 +112,16 @@ def _step(made: Indicator, params: tuple[str, ...], fixed: dict[str, Any], typic
         _OUTPUTS[key] = _tried(title, made.inputs, run, typical)
     outputs = _OUTPUTS[key]
 
+    least: dict[tuple[float, ...], int] = {}
+
     def compute(time: Time, inputs: list[Floats], values: tuple[float, ...]) -> list[Any]:
         found = run(time, inputs, values)
-        return list(found.values()) if found else [np.full(time.size, np.nan) for _ in outputs]
+        if not found:
+            return [np.full(time.size, np.nan) for _ in outputs]
+        if values not in least:
+            least[values] = _fewest(run, time, inputs, values)
+        known = np.arange(time.size) >= least[values] - 1  # before, fewer bars alone would have given nothing
+        return [np.where(known, np.asarray(column, np.float64), np.nan) for column in found.values()]
 
     before = STEPS.get(name)
     step = foreign_step(
@@ -124,6 +131,21 @@ def _step(made: Indicator, params: tuple[str, ...], fixed: dict[str, Any], typic
         STEPS[name] = before
         return before
     return step
+
+
+def _fewest(run: Run, time: Time, inputs: list[Floats], values: tuple[float, ...]) -> int:
+    """Return how many bars the library needs before it gives columns at all; those given are enough."""
+
+    def enough(count: int) -> bool:
+        return bool(run(time[:count], [column[:count] for column in inputs], values))
+
+    low, high = 0, 1
+    while high < time.size and not enough(high):
+        low, high = high, min(2 * high, time.size)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
 
 
 def _plain(value: float, whole: bool | None) -> float | int:
