@@ -7,9 +7,11 @@ workers share the processors, so that here a cluster can only lose: what it gain
 
     python -m benchmarks.bench_cluster
 
-``overhead`` of a part: seconds of a processor that a part takes on Ray beyond the plain loop's.  ``serial``: seconds
-between two answers when tasks are empty, which no number of machines makes shorter.  The table for 10^9 combinations
-is extrapolated from these and from the rate of one thread; nobody ran it.
+Seconds are those of a processor, since other programs share this machine: of this process for the plain loop, of it
+and all processes below it (driver, Ray's own, workers) for the cluster, less what Ray burns while idle.  ``overhead``
+of a part: what it takes on Ray beyond the plain loop.  ``serial``: what the driver itself takes for an empty task,
+which no number of machines makes shorter.  The table for 10^9 combinations is extrapolated from these and from the
+rate of one thread; nobody ran it.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ from typing import Any
 from benchmarks.measure import ROOT, hourly_bars, keep
 
 BARS = 52_462
-SIZES = {64: 48, 512: 32, 4_096: 12, 0: 4}  # combinations of a part (0: as many as the plan gives it), parts computed
-REPEATS = 3
-EMPTY = 400
+SIZES = {64: 16, 512: 12, 4_096: 4, 0: 2}  # combinations of a part (0: as many as the plan gives it), parts computed
+REPEATS = 2
+EMPTY = 300
 MANY = 10**9
 MACHINES = [(1, 2), (1, 16), (4, 16), (16, 16), (16, 64)]  # how many, processors each
 GRID: dict[str, list[float]] = {
@@ -46,9 +48,9 @@ import time
 from benchmarks.bench_cluster import BARS, job_at
 from engine.research.sweep import warm_up
 _, job = job_at(4096)
-start = time.perf_counter()
+start = time.process_time()
 warm_up(job.series[0], job.sweep)
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 """
 
 
@@ -84,25 +86,43 @@ def folder_of(job: Any, root: Path) -> Any:
     return Parts(folder)
 
 
+def burnt() -> float:
+    """Return the seconds of a processor that this process and all below it have taken, those that ended left out."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(path.parent.name)], ticks[int(path.parent.name)] = int(words[1]), int(words[11]) + int(words[12])
+    queue, total = [os.getpid()], 0
+    while queue:
+        above = queue.pop()
+        total += ticks.get(above, 0)
+        queue += [pid for pid, parent in parents.items() if parent == above]
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def plainly(parts: Any, job: Any, request: Any, missing: list[int]) -> float:
-    """Compute parts by the plain loop, one thread; return the seconds."""
+    """Compute parts by the plain loop, one thread; return the seconds of a processor."""
     from engine.research.run import found_of, write_part
 
-    start = time.perf_counter()
+    start = time.process_time()
     for part in missing:
         bars, begin, end = job.where(part)
         shards = job.sweep.space.shards(begin, end)
         write_part(parts, part, job, found_of(bars, job, request, shards, lambda _: None))
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
-def on_cluster(parts: Any, job: Any, request: Any, missing: list[int]) -> float:
-    """Compute parts on the local Ray that runs; return the seconds, without those of the first putting of bars."""
+def on_cluster(parts: Any, job: Any, request: Any, missing: list[int], idle: float) -> float:
+    """Compute parts on the local Ray; return the seconds of a processor, less ``idle`` for each second."""
     from engine.research.cluster import compute_on_cluster
 
-    start = time.perf_counter()
+    start, before = time.perf_counter(), burnt()
     compute_on_cluster(parts, job, request, missing, lambda _: None)
-    return time.perf_counter() - start
+    return burnt() - before - idle * (time.perf_counter() - start)
 
 
 def nothing(parcel: Any, bars: Any, part: int) -> int:
@@ -110,19 +130,20 @@ def nothing(parcel: Any, bars: Any, part: int) -> int:
     return part
 
 
-def empty(ray: Any, job: Any) -> float:
-    """Return the seconds between two answers of empty tasks."""
+def empty(ray: Any, job: Any, idle: float) -> tuple[float, float]:
+    """Return the seconds of a processor of an empty task: the driver's own, and of all processes."""
     from engine.research.cluster.parcel import parcel_of
     from engine.research.cluster.pool import replies
 
     parcel, bars = ray.put(parcel_of(job, 1, None)), ray.put(job.series[0])
     task = ray.remote(nothing).options(num_cpus=1, max_retries=0)
-    best = math.inf
+    own, every = math.inf, math.inf
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        wall, start, before = time.perf_counter(), time.process_time(), burnt()
         assert sum(1 for _ in replies(ray, lambda part: task.remote(parcel, bars, part), range(EMPTY), 1)) == EMPTY
-        best = min(best, time.perf_counter() - start)
-    return best / EMPTY
+        own = min(own, time.process_time() - start)
+        every = min(every, burnt() - before - idle * (time.perf_counter() - wall))
+    return own / EMPTY, every / EMPTY
 
 
 def compiling() -> dict[str, float]:
@@ -172,10 +193,15 @@ def main() -> None:
         ready = time.perf_counter() - begun
         root, workers = Path(name), os.cpu_count() or 1
         request, job = job_at(512)
-        first = on_cluster(folder_of(job, root), job, request, [0])
-        on_cluster(folder_of(job, root), job, request, list(range(8 * workers)))
+        first = time.perf_counter()
+        on_cluster(folder_of(job, root), job, request, [0], 0.0)
+        first = time.perf_counter() - first
+        on_cluster(folder_of(job, root), job, request, list(range(4 * workers)), 0.0)
         plainly(folder_of(job, root), job, request, [0])
-        serial = empty(ray, job)
+        before = burnt()
+        time.sleep(3.0)
+        idle = (burnt() - before) / 3.0
+        serial, every = empty(ray, job, idle)
         rows: list[dict[str, Any]] = []
         for wanted, count in SIZES.items():
             request, job = job_at(wanted)
@@ -184,7 +210,7 @@ def main() -> None:
             for _ in range(REPEATS):
                 one, other = folder_of(job, root), folder_of(job, root)
                 plain = min(plain, plainly(one, job, request, missing))
-                spread = min(spread, on_cluster(other, job, request, missing))
+                spread = min(spread, on_cluster(other, job, request, missing, idle))
                 for part in missing:  # answers first
                     assert one.part(part).read_bytes() == other.part(part).read_bytes()
             size = int(job.plan["part_rows"][0])
@@ -194,7 +220,7 @@ def main() -> None:
                     "parts": count,
                     "plain_seconds_a_part": plain / count,
                     "cluster_seconds_a_part": spread / count,
-                    "overhead_seconds_a_part": spread * workers / count - plain / count,
+                    "overhead_seconds_a_part": (spread - plain) / count,
                     "rate": size * count * BARS / plain,
                     "bytes_a_row": one.part(0).stat().st_size / size,
                 }
@@ -202,15 +228,16 @@ def main() -> None:
             row = rows[-1]
             print(
                 f"{size:>7,} combinations a part: plain {row['plain_seconds_a_part'] * 1e3:8.1f} ms, "
-                f"{workers} workers {row['cluster_seconds_a_part'] * 1e3:8.1f} ms, "
-                f"overhead {row['overhead_seconds_a_part'] * 1e3:8.1f} ms of a processor"
+                f"Ray {row['cluster_seconds_a_part'] * 1e3:8.1f} ms, "
+                f"overhead {row['overhead_seconds_a_part'] * 1e3:8.1f} ms"
             )
-    # what small parts cost: there the work itself cannot hide it, nor the fight for two processors swell it
-    overhead = max(min(row["overhead_seconds_a_part"] for row in rows[:2]), serial)
+    # what small parts cost: in large ones the noise of the work itself is larger than that
+    overhead = max(min(row["overhead_seconds_a_part"] for row in rows[:2]), every)
     rate, row_bytes = rows[-1]["rate"], rows[-1]["bytes_a_row"]
     pays = {f"{share:.0%}": math.ceil(overhead / share * rate / BARS) for share in (0.5, 0.1, 0.01)}
     table = extrapolate(rate, overhead, serial, ready + compiled["first_on_a_machine"], row_bytes)
-    print(f"empty task {serial * 1e3:.2f} ms; Ray ready after {ready:.1f} s, first part after {first:.1f} s more")
+    print(f"empty task {every * 1e3:.2f} ms, of the driver {serial * 1e3:.2f} ms")
+    print(f"Ray ready after {ready:.1f} s of the clock, the first part {first:.1f} s later")
     print(f"compiling: {compiled['first_on_a_machine']:.1f} s first on a machine, {compiled['later']:.1f} s later")
     for share, size in pays.items():
         print(f"overhead is {share} of the work at {size:,} combinations a part")
@@ -227,7 +254,14 @@ def main() -> None:
             "data": hourly_bars(2)[1],
             "workers": os.cpu_count(),
             "load_average": os.getloadavg()[0],
-            "seconds": {"ray_ready": ready, "first_part": first, "compiling": compiled, "empty_task": serial},
+            "seconds": {
+                "ray_ready": ready,
+                "first_part": first,
+                "compiling": compiled,
+                "empty_task": every,
+                "serial": serial,
+                "idle": idle,
+            },
             "sizes": rows,
             "overhead_seconds_a_part": overhead,
             "combinations_at_which_overhead_is": pays,
