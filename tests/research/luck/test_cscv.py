@@ -124,6 +124,15 @@ def test_a_list_without_deviation_counts_as_0_and_ties_have_the_middle_rank() ->
     np.testing.assert_allclose(found.logits, logits)
 
 
+def test_of_two_that_are_equal_in_sample_the_first_is_chosen() -> None:
+    rng = np.random.default_rng(10)
+    returns = np.stack([rng.normal(0.02, 0.01, 80), rng.normal(-0.02, 0.01, 80), np.zeros(80)])
+    returns[1, :40] = returns[0, :40]
+    found = validated(returns, 8)
+    assert found.pairs[0, 1] > 1.0  # in the first four blocks both are the best, in the others the first alone
+    assert validated(returns[[1, 0, 2]], 8).pairs[0, 1] < -1.0
+
+
 def test_one_list_or_too_few_bars_cannot_be_said() -> None:
     rng = np.random.default_rng(9)
     assert cross_validate(*sums_of(rng.normal(0, 0.01, (1, 100)), 16)) is None
