@@ -13,7 +13,7 @@ from engine.graph import bind, columns
 from engine.graph.program import Sizing
 from engine.graph.strategy import Strategy
 from engine.jit import compiled
-from engine.research.events import listed, sealed
+from engine.research.course import listed, sealed
 from engine.research.shard import Shard
 from engine.research.sweep import Found, Sweep, block_bounds
 from engine.research.vectorbt_orders import Outcome, Unsayable, orders
