@@ -243,7 +243,7 @@ def main() -> None:
         print(f"overhead is {share} of the work at {size:,} combinations a part")
     for line in table:
         print(
-            f"10^9 combinations on {line['machines']:>2} x {line['cores_each']:>2} processors: {line['hours'] * 60:8.1f} min "
+            f"10^9 combinations on {line['machines']:>2} x {line['cores_each']:>2} cores:{line['hours'] * 60:8.1f} min "
             f"(extrapolated), table {line['table_gb']:,.0f} GB"
         )
     keep(
