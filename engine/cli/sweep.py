@@ -120,7 +120,7 @@ def sweep(
         "size_at": size_at,
     }
     if resume is not None:
-        given = {"STRATEGY": strategy, "--data": data, "--param": param, "--where": where, "--when": when}
+        given: dict[str, Any] = {"STRATEGY": strategy, "--data": data, "--param": param, "--where": where, "--when": when}
         given |= {"--name": name, "--timeframe": timeframe, "--sample": sample or None, "--sizing": sizing}
         given |= {"--" + key.replace("_", "-"): value for key, value in numbers.items()}
         given |= {"--start": start, "--end": end, "--short": short}
