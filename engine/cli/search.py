@@ -183,9 +183,8 @@ def show_search(told: Mapping[str, Any], out: Output) -> None:
     compare(out, {"best": best["metrics"], "buy and hold": told["benchmark"]})
     annualised(out, told["sources"])
     first = told["objectives"][0]["name"]
-    out.say(
-        f"best by {first}, trial {best['number']:,}: {','.join(f'{key}={value!r}' for key, value in best['params'].items())}"
-    )
+    params = ",".join(f"{key}={value!r}" for key, value in best["params"].items())  # every digit, as export wants them
+    out.say(f"best by {first}, trial {best['number']:,}: {params}")
     show_verdict(told["verdict"], out)
     for line in told["warnings"]:
         out.say(textwrap.fill(f"WARNING: {line}", WIDTH, subsequent_indent="  "))

@@ -64,6 +64,7 @@ def run_search(
     with sole_writer(folder, wait=False):
         address = address_of(folder, task, search.storage)
         kept = Kept(address, name, task.digest, [one.direction for one in task.objectives])
+        keep_plan(folder, task, search.storage)
         before = told_before(folder)
         begin = time.perf_counter()
         with evaluator(task, evaluate) as at_work:
@@ -95,10 +96,7 @@ def run_search(
 
 
 def address_of(folder: Path, task: Task, given: str | None) -> str:
-    """Return the address of the storage: what is given, else what the search began with, else its own SQLite file.
-
-    Writes the search's plan where it is new.
-    """
+    """Return the address of the storage: what is given, else what the search began with, else its own SQLite file."""
     path = folder / PLAN
     own = sqlite_address(folder)
     if path.exists():
@@ -119,11 +117,17 @@ def address_of(folder: Path, task: Task, given: str | None) -> str:
         if given is not None and shown_address(given) != (shown or own):
             raise Usage(f"search {folder.name} began in {shown or own}, not in {shown_address(given)}")
         return given or own
-    plan = task.job.plan | {"storage": None if given is None else shown_address(given)}
+    return given or own
+
+
+def keep_plan(folder: Path, task: Task, storage: str | None) -> None:
+    """Write the plan of a new search, and where its trials are kept."""
+    if (folder / PLAN).exists():
+        return
+    plan = task.job.plan | {"storage": None if storage is None else shown_address(storage)}
     text = json.dumps(plan, indent=1, allow_nan=False)
     with telling_disk_errors(folder):
-        write_whole(path, lambda file: file.write(text.encode()))
-    return given or own
+        write_whole(folder / PLAN, lambda file: file.write(text.encode()))
 
 
 def told_before(folder: Path) -> dict[str, Any] | None:
