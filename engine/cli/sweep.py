@@ -88,6 +88,9 @@ def sweep(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="For columns and bitmaps at one time, as in 1GB; else 192MB.")
     ] = None,
+    lists: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Trade lists the verdict compares at most; 0: all of them.")
+    ] = 4096,
     cluster: Annotated[
         str | None, typer.Option(metavar="local|ray://...", help="Let Ray's workers compute the parts.")
     ] = None,
@@ -120,7 +123,13 @@ def sweep(
         "size_at": size_at,
     }
     if resume is not None:
-        given: dict[str, Any] = {"STRATEGY": strategy, "--data": data, "--param": param, "--where": where, "--when": when}
+        given: dict[str, Any] = {
+            "STRATEGY": strategy,
+            "--data": data,
+            "--param": param,
+            "--where": where,
+            "--when": when,
+        }
         given |= {"--name": name, "--timeframe": timeframe, "--sample": sample or None, "--sizing": sizing}
         given |= {"--" + key.replace("_", "-"): value for key, value in numbers.items()}
         given |= {"--start": start, "--end": end, "--short": short}
@@ -152,6 +161,7 @@ def sweep(
         threads=threads,
         memory=None if memory is None else memory_size(memory),
         cluster=cluster,
+        lists=lists,
     )
     with out.progress("sweep", "combinations") as progress:
         if resume is not None:

@@ -56,6 +56,8 @@ class Request:
         Combinations to be checked against VectorBT, drawn at random.
     memory : int, optional
         Bytes for columns and bitmaps at one time.
+    lists : int
+        Distinct trade lists that are cross-validated for the verdict; 0: all.
     cluster : str, optional
         ``local`` or a Ray address.
     """
@@ -79,6 +81,7 @@ class Request:
     seed: int = 0
     timeframes: tuple[str, ...] = ()
     memory: int | None = None
+    lists: int = 4096
     cluster: str | None = None
 
 

@@ -97,12 +97,12 @@ def _complete(store: Store, folder: Path, job: Job, request: Request, progress: 
         run = Run(folder)
         run.check()
         before = told_before(folder, job.plan["digest"])
-        if not missing and before is not None and request.verify == 0:
+        if not missing and before is not None and request.verify == 0 and request.lists == Request.lists:
             return before
         verified = before.verified if before is not None else None
         if request.verify > 0:
             verified = vectorbt.verify(job.series, job.sweep, request.verify, int(job.plan["digest"][:8], 16))
-        summary = summarise(store, run, job, made, seconds, verified, before)
+        summary = summarise(store, run, job, made, seconds, verified, before, request.lists)
         text = json.dumps(summary.as_json(), indent=1)
         with telling_disk_errors(folder):
             write_whole(folder / "summary.json", lambda file: file.write(text.encode()))

@@ -12,6 +12,7 @@ from engine.graph import bind
 from engine.graph.scalar import tidy
 from engine.manifest import without_nan
 from engine.research.luck import Verdict, gather, judge_run, record_run
+from engine.research.luck.judge import LISTS
 from engine.research.request import Job
 from engine.research.table import Run
 from engine.simulate import METRICS, simulate_program
@@ -75,10 +76,12 @@ def summarise(
     seconds: float,
     verified: dict[str, Any] | None,
     before: RunSummary | None,
+    lists: int = LISTS,
 ) -> RunSummary:
     """Return what the user is told: the best row, the median row, buy and hold, how likely it is luck.
 
-    ``made`` rows were computed in ``seconds``; where that is none, ``before`` knows the speed.
+    ``made`` rows were computed in ``seconds``; where that is none, ``before`` knows the speed.  ``lists`` distinct
+    trade lists are cross-validated, all if 0.
     """
     bars = sum(len(b) for b in job.series)
     rows = int(run.sql("select count(*) from results")[1][0][0])
@@ -100,7 +103,7 @@ def summarise(
     speed = made / len(job.series) * bars / seconds if made else math.nan
     if not made and before is not None:
         speed, seconds = before.combo_bars_per_second, before.seconds
-    verdict = judged(store, run, job.series, best)
+    verdict = judged(store, run, job.series, best, lists)
     return RunSummary(
         run=run.name,
         combos=rows,
@@ -118,7 +121,7 @@ def summarise(
     )
 
 
-def judged(store: Store, run: Run, series: list[Bars], best: dict[str, Any]) -> Verdict:
+def judged(store: Store, run: Run, series: list[Bars], best: dict[str, Any], lists: int) -> Verdict:
     """Record every trial in the store's ledger, and return how likely the best row is luck."""
     at = 0
     for k, bars in enumerate(series):
@@ -126,4 +129,4 @@ def judged(store: Store, run: Run, series: list[Bars], best: dict[str, Any]) -> 
             at = k
         else:
             record_run(store, run, gather(run, bars))
-    return judge_run(store, run, series[at], best.get("combo"))
+    return judge_run(store, run, series[at], best.get("combo"), lists=lists or None)

@@ -90,6 +90,8 @@ def test_a_finished_run_is_gone_on_with_at_once_and_memory_does_not_change_it(st
     small = document(*SWEEP, *words, "--name", "small", "--memory", "16MB", "--threads", "1")
     assert rows_of(store, "small").equals(rows_of(store, "first"))
     assert first["verdict"]["pbo"] == small["verdict"]["pbo"]
+    few = document("sweep", "--resume", "small", "--lists", "10")["verdict"]
+    assert few["lists"] == 10 < few["distinct_lists"] == first["verdict"]["lists"]
     assert document("sweep", "--resume", "first") == first
     assert document(*SWEEP, *words, "--name", "first") == first
     assert "did you mean" in document("sweep", "--resume", "fist", status=2)["error"]
