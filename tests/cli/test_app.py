@@ -35,7 +35,18 @@ def test_every_command_asked_for_is_there() -> None:
     wanted = {("data", name) for name in ("sample", "import", "list", "check", "query", "resample")}
     assert set(ALL) == wanted | {
         (name,)
-        for name in ("strategies", "sweep", "results", "walk-forward", "report", "prove", "export", "replay", "demo")
+        for name in (
+            "strategies",
+            "sweep",
+            "search",
+            "results",
+            "walk-forward",
+            "report",
+            "prove",
+            "export",
+            "replay",
+            "demo",
+        )
     }
 
 
