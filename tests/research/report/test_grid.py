@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine.research.report_grid import by_source, distribution, influence, surface
+from engine.research.report.grid import by_source, distribution, influence, surface
 from engine.research.run import Request, Run, run_sweep
 from engine.simulate import Costs
 from parquet_store import Store
