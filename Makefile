@@ -16,7 +16,7 @@ setup: $(STAMP) ## make .venv and install everything, at the versions of require
 $(STAMP): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found; run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[research,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[research,dev,cluster]"
 	@touch $@
 
 demo: setup ## the main job on real data, offline: sweep, verify, export, replay, report

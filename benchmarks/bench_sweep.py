@@ -1,11 +1,13 @@
-"""How much faster is a sweep than VectorBT, on the same grid, bars and answers?
+"""How much faster is a sweep than VectorBT, on the same combinations, bars and answers?
 
-5 RSI lengths x 5 band lengths x 5 widths x 8 oversold x 10 overbought levels on 17,520 hours, from bars to metrics,
-all-in at the next open with fee and slippage.  Ours and VectorBT run in processes of their own; compile time is
-apart on both sides; VectorBT gets its better engine and chunk.  Every return, Sharpe, drawdown, trade count and win
-rate must agree before a time is printed.
+Four sweeps of 10,000 combinations over 17,520 hours, from bars to metrics, all in at the next open with fee and
+slippage: a dense grid, random points, stops with a value-at-risk filter, a cross that is always in the market
+(``cases.py``).  Each side runs in a process of its own, compile time apart on both; VectorBT gets its better engine
+and the best of chunks of 50, 250 and 1,000 columns, and a random sample of the combinations, since its time grows in
+proportion to them.  Every return, Sharpe, drawdown, trade count and win rate of the sample must agree before a time
+is printed.
 
-    python -m benchmarks.bench_sweep
+    python -m benchmarks.bench_sweep [grid random stops cross]
 """
 
 from __future__ import annotations
@@ -22,50 +24,38 @@ from typing import Any
 
 import numpy as np
 
-BARS = 17_520
-GRID: dict[str, list[float]] = {
-    "rsi_length": [7, 10, 14, 21, 28],
-    "oversold": [round(15 + 25 * i / 7, 3) for i in range(8)],
-    "overbought": [round(55 + 30 * i / 9, 3) for i in range(10)],
-    "band_length": [10, 15, 20, 30, 50],
-    "band_width": [1.5, 1.75, 2.0, 2.25, 2.5],
-}
+from benchmarks.cases import BARS, CASES
+
 COMPARED = ("total_return", "sharpe", "max_drawdown", "trades", "win_rate")
+SAMPLE = {"grid": 1000, "random": 1000, "cross": 1000, "stops": 250}
 REPEATS = 5
 
 
-def ours(target: str, threads: int) -> dict[str, Any]:
-    """Sweep the grid several times in this process; write the compared metrics, return times and peak memory."""
+def ours(name: str, target: str, threads: int) -> dict[str, Any]:
+    """Sweep a case several times in this process; write the compared metrics, return times and peak memory."""
     from benchmarks.measure import hourly_bars
-    from engine.graph import Sizing
-    from engine.research.space import Space
-    from engine.research.sweep import Sweep, sweep_bars
-    from engine.simulate import METRICS, Costs
-    from engine.strategies import find_strategy
+    from engine.research.sweep import sweep_bars, warm_up
+    from engine.simulate import METRICS
 
     bars, what = hourly_bars(BARS)
-    strategy = find_strategy("mean_reversion")
-    off = {"stop_atr": [0.0], "var_limit": [0.0], "kelly_fraction": [0.0]}
-    costs = Costs(fee=0.001, slippage=0.0005, initial_cash=10_000.0, size_at="fill")
-
-    def once(grid: dict[str, list[float]]) -> Any:
-        sweep = Sweep(strategy, Space.of(strategy, {**grid, **off}), costs, Sizing.of("all_in", fraction=1.0))
-        return np.concatenate([found.metrics for found in sweep_bars(bars, sweep, threads=threads)])
-
-    once({name: values[:1] for name, values in GRID.items()})
+    case = CASES[name]
+    sweep, shards = case.sweep()
+    warm_up(bars, sweep)
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        found = once(GRID)
+        sweep, shards = case.sweep()
+        found = np.concatenate([part.metrics for part in sweep_bars(bars, sweep, shards, threads=threads)])
         times.append(time.perf_counter() - start)
-    np.savez(target, metrics=found[:, [METRICS.index(name) for name in COMPARED]])
-    np.savez(target + ".bars", open=bars.open, close=bars.close)
+    np.savez(target, metrics=found[:, [METRICS.index(column) for column in COMPARED]])
+    np.savez(target + ".bars", open=bars.open, high=bars.high, low=bars.low, close=bars.close)
     seconds = statistics.median(times)
     return {
         "seconds": seconds,
         "rate": len(found) * BARS / seconds,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "bars": what,
+        "combinations": len(found),
     }
 
 
@@ -85,46 +75,60 @@ def worst_difference(a: Any, b: Any) -> float:
     return float(np.nanmax(np.abs(a - b) / np.maximum(np.abs(a), 1e-3)))
 
 
-def main() -> None:
-    """Run both sides, compare the answers, print and keep the ratio."""
-    from benchmarks.measure import keep
-
-    with tempfile.TemporaryDirectory() as folder:
-        mine, theirs = str(Path(folder) / "ours.npz"), str(Path(folder) / "vectorbt.npz")
-        two = child("benchmarks.bench_sweep", "ours", mine, "2")
-        one = child("benchmarks.bench_sweep", "ours", mine, "1")
-        peer = child("benchmarks.vectorbt_grid", mine + ".bars.npz", theirs, json.dumps(GRID))
-        with np.load(mine) as a, np.load(theirs) as b:
-            difference = worst_difference(a["metrics"], b["metrics"])
-            combos = len(a["metrics"])
-    if not difference < 1e-9:
-        raise SystemExit(f"answers differ by {difference:.1e} relative: no time is worth printing")
+def measure(name: str, folder: Path) -> dict[str, Any]:
+    """Run both sides of one case, compare the answers and return the figures."""
+    mine, points, theirs = (str(folder / f"{name}-{part}.npz") for part in ("ours", "points", "vectorbt"))
+    two = child("benchmarks.bench_sweep", "--ours", name, mine, "2")
+    one = child("benchmarks.bench_sweep", "--ours", name, mine, "1")
+    places = np.sort(np.random.default_rng(1).choice(two["combinations"], SAMPLE[name], replace=False))
+    np.savez(points, **{column: values[places] for column, values in CASES[name].points().items()})
+    peer = child("benchmarks.vectorbt_cases", name, mine + ".bars.npz", points, theirs)
+    with np.load(mine) as a, np.load(theirs) as b:
+        difference = worst_difference(a["metrics"][places], b["metrics"])
+    if not difference < 1e-8:
+        raise SystemExit(f"{name}: answers differ by {difference:.1e} relative: no time is worth printing")
     best = max(two["rate"], one["rate"])
-    ratio = best / peer["rate"]
-    keep(
-        "bench_sweep",
-        {
-            "question": "10,000 combinations x 17,520 hours, bars to metrics, against VectorBT",
-            "combinations": combos,
-            "bars": BARS,
-            "data": two["bars"],
-            "one_thread": one,
-            "two_threads": two,
-            "vectorbt": peer,
-            "ratio": ratio,
-            "worst_difference": difference,
-        },
-    )
-    print(
-        f"bench_sweep: {combos:,} combinations x {BARS:,} bars: {best / 1e9:.2f} G combination-bars/s "
-        f"(one thread {one['rate'] / 1e9:.2f}), VectorBT {peer['rate'] / 1e6:.2f} M/s ({peer['engine']}, chunks of "
-        f"{peer['chunk']}): {ratio:,.0f} times; peak {two['peak_mb']:.0f} MB against {peer['peak_mb']:.0f} MB; "
-        f"answers agree to {difference:.0e}"
-    )
+    return {
+        "question": CASES[name].question,
+        "combinations": two["combinations"],
+        "bars": BARS,
+        "data": two["bars"],
+        "one_thread": one,
+        "two_threads": two,
+        "vectorbt": peer,
+        "ratio": best / peer["rate"],
+        "least": CASES[name].least,
+        "threads": two["rate"] / one["rate"],
+        "worst_difference": difference,
+    }
+
+
+def main(names: list[str]) -> None:
+    """Measure the cases, print and keep what came out."""
+    from benchmarks.measure import RESULTS, keep
+
+    kept: dict[str, Any] = {}
+    if names and (RESULTS / "bench_sweep.json").exists():
+        kept = json.loads((RESULTS / "bench_sweep.json").read_text()).get("cases", {})
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or CASES:
+            found = kept[name] = measure(name, Path(folder))
+            best = max(found["one_thread"]["rate"], found["two_threads"]["rate"])
+            peer = found["vectorbt"]
+            plain = f", {best / peer['one_row_rate']:,.0f} times its one-row form" if "one_row_rate" in peer else ""
+            print(
+                f"bench_sweep {name}: {found['combinations']:,} combinations x {BARS:,} bars: {best / 1e9:.3g} G "
+                f"combination-bars/s (two threads {found['threads']:.2f} times one), VectorBT "
+                f"{peer['rate'] / 1e6:.3g} M/s ({peer['engine']}, chunks of {peer['chunk']}): "
+                f"{found['ratio']:,.0f} times{plain}; peak {found['two_threads']['peak_mb']:.0f} MB against "
+                f"{peer['peak_mb']:.0f} MB; answers agree to {found['worst_difference']:.0e}",
+                flush=True,
+            )
+            keep("bench_sweep", {"cases": kept})
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["ours"]:
-        print(json.dumps(ours(sys.argv[2], int(sys.argv[3]))))
+    if sys.argv[1:2] == ["--ours"]:
+        print(json.dumps(ours(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
     else:
-        main()
+        main(sys.argv[1:])

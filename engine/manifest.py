@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.graph import Program, columns
+from engine.graph.foreign import refuse_foreign
 from engine.graph.scalar import tidy
 from engine.kernels.step import STEPS, find_step
 from engine.simulate import Costs
@@ -25,7 +26,7 @@ from parquet_store.errors import Failed, Usage
 from parquet_store.write import telling_disk_errors, write_whole
 from pipelines import Bars
 
-__all__ = ["CONTROL_BARS", "Manifest", "control_hash", "load_manifest", "write_manifest"]
+__all__ = ["CONTROL_BARS", "Manifest", "control_hash", "load_manifest", "refuse_unfit", "write_manifest"]
 
 FORMAT = 1
 CONTROL_BARS = 5000
@@ -54,7 +55,8 @@ class Manifest:
     data : dict
         Source, fingerprint, number of bars, first and last open time (ms), bars per year, calendar, control hash.
     evidence : dict
-        Metrics of the plain simulation, the run, its size, the verification, buy and hold.
+        Metrics of the plain simulation, the run, its size, the verification, buy and hold; the verdict on how likely
+        it is luck, and why it was exported despite one that fails.
     digest : str
     """
 
@@ -107,6 +109,15 @@ def control_hash(program: Program, bars: Bars) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
+def refuse_unfit(program: Program, costs: Costs) -> None:
+    """Refuse, as ``write_manifest`` does, what no live order could do."""
+    if costs.size_at == "fill":
+        raise Usage(
+            "size_at=fill fixes a size at a price no live order can know; sweep with --size-at decision to export"
+        )
+    refuse_foreign(program, "an export")
+
+
 def write_manifest(
     path: Path,
     program: Program,
@@ -122,14 +133,11 @@ def write_manifest(
     Raises
     ------
     Usage
-        The sizes are fixed at the fill, at a price no live order can know.
+        The sizes are fixed at the fill, at a price no live order can know; a step of another library has none here.
     Failed
         The disk is full or the folder may not be written.
     """
-    if costs.size_at == "fill":
-        raise Usage(
-            "size_at=fill fixes a size at a price no live order can know; sweep with --size-at decision to export"
-        )
+    refuse_unfit(program, costs)
     own = {name: STEPS[name].source for name in program.kernels() if ":" in name}
     content: dict[str, Any] = {
         "lockstep": FORMAT,

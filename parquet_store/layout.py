@@ -57,5 +57,5 @@ def stored_series(root: Path, dataset: Dataset) -> list[Series]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Return the temporary files that a killed writer left in a series' folder."""
-    return [*folder.glob(f".*{TEMPORARY}"), *folder.glob(f"month=*/.*{TEMPORARY}")]
+    """Return the temporary files that a killed writer left in a folder and in those within."""
+    return [*folder.glob(f".*{TEMPORARY}"), *folder.glob(f"*/.*{TEMPORARY}")]

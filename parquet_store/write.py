@@ -22,19 +22,32 @@ from parquet_store.schema import Dataset
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
-    """Wait until no other process or thread writes to a series' folder, and sweep up what a killed one left there.
+def sole_writer(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Hold other processes and threads off a folder, and sweep up what a killed one left there.
 
     The lock is the operating system's: it goes with its holder, however that ends.
+
+    Raises
+    ------
+    Failed
+        Another one writes there, and ``wait`` is false; otherwise its end is waited for.
     """
     import filelock
 
     with telling_disk_errors(folder):
         make_folder(folder)
-    with telling_disk_errors(folder), filelock.FileLock(folder / ".lock"):
-        for path in leftovers(folder):
-            path.unlink(missing_ok=True)
-        yield
+    lock = filelock.FileLock(folder / ".lock")
+    with telling_disk_errors(folder):
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except filelock.Timeout as error:
+            raise Failed(f"{folder.name}: another process is at work on it; wait until it ends, or stop it") from error
+        try:
+            for path in leftovers(folder):
+                path.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
 
 
 @contextmanager

@@ -9,15 +9,16 @@ if TYPE_CHECKING:
     from pipelines import sample
     from pipelines.bars import Bars, load_bars
     from pipelines.files import Imported, import_file
-    from pipelines.resampling import resample
+    from pipelines.resampling import ensure_timeframe, resample
     from pipelines.session import Session
 
-__all__ = ["Bars", "Imported", "Session", "import_file", "load_bars", "resample", "sample"]
+__all__ = ["Bars", "Imported", "Session", "ensure_timeframe", "import_file", "load_bars", "resample", "sample"]
 
 _HOME = {
     "Bars": "bars",
     "Imported": "files",
     "Session": "session",
+    "ensure_timeframe": "resampling",
     "import_file": "files",
     "load_bars": "bars",
     "resample": "resampling",

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from parquet_store import Series, Store
 from parquet_store.conform import conform
 from parquet_store.errors import Failed, Usage
 from parquet_store.moments import to_text
@@ -159,3 +160,23 @@ def _timeframe(timeframe: Timeframe | str) -> Timeframe:
 
 def _session(session: Session | str) -> Session:
     return session if isinstance(session, Session) else Session.parse(session)
+
+
+def ensure_timeframe(store: Store, base: Series, timeframe: str) -> Series:
+    """Return the series of a base at another timeframe, made of the base and stored where it is not there yet.
+
+    Raises
+    ------
+    Usage
+        The timeframe is not a longer one on the same grid.
+    Failed
+        The base has no whole bar of it.
+    """
+    series = Series(base.venue, base.symbol, timeframe)
+    if series == base or series in store.series():
+        return series
+    rows = resample(store.read(base), base.bar, series.bar)
+    if rows.is_empty():
+        raise Failed(f"{base}: no whole bar of {timeframe} in it; import more, or choose a shorter timeframe")
+    store.append(series, rows, provenance=f"{base} resampled")
+    return series

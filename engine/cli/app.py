@@ -19,10 +19,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import chosen, data, demo, prove, strategies, sweep
+from engine.cli import chosen, data, demo, prove, search, strategies, sweep, walk_forward
 from parquet_store.errors import LockstepError
 
-_ORDER = ("demo", "data", "strategies", "sweep", "results", "report", "prove", "export", "replay")
+_ORDER = (
+    "demo",
+    "data",
+    "strategies",
+    "sweep",
+    "search",
+    "results",
+    "walk-forward",
+    "report",
+    "prove",
+    "export",
+    "replay",
+)
 
 
 class _Ordered(TyperGroup):
@@ -51,6 +63,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 strategies.register(app)
 sweep.register(app)
+search.register(app)
+walk_forward.register(app)
 chosen.register(app)
 prove.register(app)
 demo.register(app)

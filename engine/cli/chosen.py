@@ -10,6 +10,7 @@ import typer
 
 from engine.cli.options import AsJson, StorePath, number_pairs, open_store
 from engine.cli.output import Output
+from engine.cli.verdict import show_verdict
 from parquet_store.errors import Usage
 
 if TYPE_CHECKING:
@@ -59,15 +60,21 @@ def export(
     ] = None,
     source: Annotated[str | None, typer.Option(metavar="SOURCE", help="Among the rows of this source only.")] = None,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; else beside the run.")] = None,
+    despite: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Why it is exported though it may well be luck; the manifest says so."),
+    ] = None,
     store: StorePath = None,
     json: AsJson = False,
 ) -> None:
     """Export one combination of a run as a manifest: all that replay and live need, with its evidence.
 
+    The verdict of the sweep is passed on it; a candidate that may well be luck is refused without a reason.
+
     \b
     Example:
       lockstep export first --by calmar --to chosen.json
-      lockstep export first --params rsi_length=5,oversold=30
+      lockstep export first --params rsi_length=5,oversold=30 --despite "to try it on paper"
     """
     from engine.cli.figures import figure, params_text
     from engine.research.export import export as write
@@ -78,12 +85,17 @@ def export(
     chosen = None if params is None else number_pairs(params, "--params", "rsi_length=14,oversold=30")
     out, place = Output(json), open_store(store)
     found = Run.open(place, run)
-    made = write(place, found, by or "sharpe", chosen, source, to)
+    made = write(place, found, by or "sharpe", chosen, source, to, despite)
+    verdict = made.verdict.as_json()
     if json:
         told = {"manifest": made.path, "digest": made.digest, "run": found.name}
-        out.document(told | {"params": made.params, "metrics": made.metrics})
+        judged = {"verdict": verdict, "despite": made.despite}
+        out.document(told | {"params": made.params, "metrics": made.metrics} | judged)
         return
+    show_verdict(verdict, out)
     shown = ", ".join(f"{name} {figure(name, made.metrics[name])}" for name in ("total_return", "sharpe", "trades"))
+    if made.despite is not None:
+        out.say(f"exported all the same: {made.despite}")
     out.say(f"exported {params_text(made.params)}\n{shown}\nmanifest {made.path}\ndigest {made.digest}")
 
 

@@ -13,6 +13,8 @@ from engine.cli.chosen import counted, show_replay
 from engine.cli.options import AsJson, StorePath, grid, open_store
 from engine.cli.output import Output
 from engine.cli.sweep import show_verified
+from engine.cli.verdict import show_verdict
+from parquet_store.errors import Failed
 
 if TYPE_CHECKING:
     from engine.research.summary import RunSummary
@@ -31,6 +33,7 @@ GRID = (
     "kelly_fraction=0,0.5,1",
 )
 VERIFIED = 25
+REASON = "the demo shows the whole way, and trades nothing"
 
 
 def register(app: typer.Typer) -> None:
@@ -71,30 +74,39 @@ def demo(store: StorePath = None, json: AsJson = False) -> None:
         summary = run_sweep(place, request(), progress)
     show_sweep(summary, out)
 
-    _head(out, 3, "Export the best by Sharpe, and run it bar by bar as live does.")
-    run = Run.open(place, summary.run)
-    exported = export(place, run)
+    _head(out, 3, "Ask how likely the best is luck, and export it all the same.")
+    show_verdict(summary.verdict, out)
+    run, refused = Run.open(place, summary.run), None
+    try:
+        exported = export(place, run)
+    except Failed as error:
+        refused = str(error)
+        out.say(textwrap.fill(f"lockstep export {run.name} is refused: {refused}", 100))
+        out.say(f'so it is given a reason: --despite "{REASON}"')
+        exported = export(place, run, despite=REASON)
     out.say(f"manifest {exported.path}\ndigest   {exported.digest}")
+
+    _head(out, 4, "Run it bar by bar as live does.")
     bars = load_bars(place, SOURCE)
     with out.progress("replay", "bars") as progress:
         replayed = replay(load_manifest(exported.path), bars, counted(progress, len(bars)))
     show_replay(replayed, out)
 
-    _head(out, 4, "Draw it.")
+    _head(out, 5, "Draw it.")
     page = write_report(place, run)
     out.say(f"report {page}")
 
     seconds = time.perf_counter() - began
     failed = bool(replayed.mismatches or (summary.verified and summary.verified["mismatches"]))
-    _head(out, 5, f"What happened, in {seconds:.0f} s.")
+    _head(out, 6, f"What happened, in {seconds:.0f} s.")
     for line in story(place, summary, replayed.mismatches):
         out.say(line)
     if json:
-        files = {"store": place.root, "results": run.table, "manifest": exported.path, "report": page}
+        files = {"store": place.root, "results": run.folder / "results", "manifest": exported.path, "report": page}
         out.document(
             {
                 "sweep": summary.as_json(),
-                "export": {"manifest": exported.path, "digest": exported.digest},
+                "export": {"manifest": exported.path, "digest": exported.digest, "refused": refused},
                 "replay": replayed.as_json(),
                 "files": files,
                 "seconds": seconds,
@@ -143,8 +155,9 @@ def story(store: Store, summary: RunSummary, mismatches: int) -> list[str]:
         f"They earned {earned[0]}, {earned[1]} and {earned[2]} over the whole time, "
         f"fell by at most {fall[0]}, {fall[1]} and {fall[2]}, "
         f"and were in the market {market[0]}, {market[1]} and {market[2]} of it; an index pays no dividends. "
-        f"The best was chosen with hindsight out of {summary.combos:,}, so luck is part of it; "
-        "the median is what a blind choice would have got. Neither promises anything about tomorrow.",
+        f"The best was chosen with hindsight out of {summary.combos:,}, so luck is part of it: "
+        f"{summary.verdict['conclusion']}. "
+        "The median is what a blind choice would have got. Neither promises anything about tomorrow.",
     )
     lines = [line for text in paragraphs for line in (*textwrap.wrap(text, 100), "")]
     return [

@@ -81,8 +81,10 @@ def rank(out: Output, rows: Sequence[Mapping[str, Any]], params: Sequence[str], 
     out.table(columns, [[figure(name, row.get(name)) for name in columns] for row in rows], right=True)
 
 
-def rate(value: float) -> str:
-    """Return a number a second in words: ``151 million``."""
+def rate(value: float | None) -> str:
+    """Return a number a second in words: ``151 million``; unknown is a dash."""
+    if value is None or not math.isfinite(value):
+        return "-"
     for size, word in ((1e9, "billion"), (1e6, "million")):
         if value >= size:
             return f"{value / size:,.3g} {word}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,12 +62,41 @@ def number_pairs(text: str, option: str, example: str) -> dict[str, float]:
 
 def grid(params: Sequence[str]) -> dict[str, list[float]]:
     """Return the values of each ``name=14,21`` or ``name=20:40:5``; a name given again adds its values."""
-    from engine.research.space import parse_values
+    return {name: values for name, values in ranges(params)[0].items() if values}
+
+
+def ranges(params: Sequence[str]) -> tuple[dict[str, list[float]], dict[str, tuple[float, float]]]:
+    """Return (the values of each ``name=14,21`` or ``name=20:40:5``, the ends of each ``name=20:40``)."""
+    from engine.research.ranges import parse_interval, parse_values
 
     found: dict[str, list[float]] = {}
+    intervals: dict[str, tuple[float, float]] = {}
     for text in params:
-        name, equals, values = text.partition("=")
-        if not (name.strip() and equals and values.strip()):
+        name, equals, values = (piece.strip() for piece in text.partition("="))
+        if not (name and equals and values):
             raise Usage(f'--param "{text}": expected name=values, as in --param rsi_length=14,21 or 20:40:5')
-        found.setdefault(name.strip(), []).extend(parse_values(values))
-    return found
+        ends = parse_interval(values)
+        if ends is None:
+            found.setdefault(name, []).extend(parse_values(values))
+        elif name in intervals:
+            raise Usage(f'--param "{text}": {name} has an interval already')
+        else:
+            intervals[name] = ends
+    return found, intervals
+
+
+def memory_size(text: str) -> int:
+    """Return the bytes of ``512MB`` or ``1GB``.
+
+    Raises
+    ------
+    Usage
+        No number with a unit, or less than 16 MB.
+    """
+    found = re.fullmatch(r"([0-9.]+)\s*([KMGT]?)B?", text.strip().upper())
+    if found is None:
+        raise Usage(f'--memory "{text}": expected a size such as 512MB or 1GB')
+    size = number(found[1], "--memory") * 1024 ** " KMGT".index(found[2] or " ")
+    if not 16 << 20 <= size < 1 << 50:
+        raise Usage(f'--memory "{text}": expected 16MB or more')
+    return int(size)

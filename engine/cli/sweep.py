@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.options import AsJson, StorePath, grid, number_pairs, open_store
+from engine.cli.options import AsJson, StorePath, memory_size, number_pairs, open_store, ranges
 from engine.cli.output import Output
+from engine.cli.verdict import show_verdict
 from parquet_store.errors import LockstepError, Usage, unknown
 
 if TYPE_CHECKING:
@@ -26,19 +27,35 @@ def register(app: typer.Typer) -> None:
 
 def sweep(
     strategy: Annotated[
-        str, typer.Argument(metavar="STRATEGY", help="Its name, or FILE.py:CLASS.", show_default=False)
-    ],
-    data: Annotated[list[str], typer.Option(metavar="SOURCE", help="As in sample:NASDAQ:1d; may be given again.")],
+        str | None, typer.Argument(metavar="STRATEGY", help="Its name, or FILE.py:CLASS.", show_default=False)
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE", help="As in sample:NASDAQ:1d or 'binance:*:1h'; may be given again."),
+    ] = None,
+    timeframe: Annotated[
+        str | None, typer.Option(metavar="1h,4h", help="Each source at these timeframes, made of it where absent.")
+    ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUES", help="As in name=14,21 or name=20:40:5 (stop included); may be given again."
+            metavar="NAME=VALUES",
+            help="As in name=14,21 or name=20:40:5 (stop included), or name=20:40 to draw from; may be given again.",
         ),
     ] = None,
     where: Annotated[
         list[str] | None, typer.Option(metavar="'A < B'", help="Keep only such combinations; may be given again.")
     ] = None,
+    when: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'NAME: A > 0'", help="Vary NAME only where this holds; may be given again."),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=0, metavar="N", help="Run N combinations drawn at random only.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     name: Annotated[str | None, typer.Option(metavar="RUN", help="Name of the run; else made of its plan.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped; say nothing else.")
+    ] = None,
     verify: Annotated[int, typer.Option(min=0, metavar="N", help="Check N random combinations with VectorBT.")] = 0,
     backend: Annotated[str, typer.Option(metavar="events|vectorbt", help="What simulates.")] = "events",
     fee: Annotated[float | None, typer.Option(help="Fraction of each fill; else 0.001.")] = None,
@@ -68,6 +85,15 @@ def sweep(
     start: Annotated[str | None, typer.Option(metavar="TIME", help="First bar, as in 2020-01-01 (UTC).")] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="Bars before this time only.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Else one for each processor.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="For columns and bitmaps at one time, as in 1GB; else 192MB.")
+    ] = None,
+    lists: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Trade lists the verdict compares at most; 0: all of them.")
+    ] = 4096,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="local|ray://...", help="Let Ray's workers compute the parts.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="More than 10^9 combinations are meant.")] = False,
     store: StorePath = None,
     json: AsJson = False,
@@ -79,10 +105,12 @@ def sweep(
       lockstep sweep mean_reversion --data sample:NASDAQ:1d --param rsi_length=5:30:5 --param oversold=20:40:5
       lockstep sweep mean_reversion --data binance:BTC/USDT:1h --param stop_atr=0,2,3 --verify 25 --fee 0.00075
       lockstep sweep mine.py:Cross --data sample:SP500:1d --param fast=5:50:5 --param slow=20:99:9 --where 'fast < slow'
+      lockstep sweep mean_reversion --data 'binance:*:1h' --param oversold=15:40 --param overbought=55:85 --sample 10000
+      lockstep sweep --resume first
     """
-    from engine.research.run import Request, run_sweep
+    from engine.research.run import Request, resume_sweep, run_sweep
 
-    out = Output(json)
+    out, place = Output(json), open_store(store)
     numbers = {
         "fee": fee,
         "slippage": slippage,
@@ -94,12 +122,35 @@ def sweep(
         "contract_size": contract_size,
         "size_at": size_at,
     }
+    if resume is not None:
+        given: dict[str, Any] = {
+            "STRATEGY": strategy,
+            "--data": data,
+            "--param": param,
+            "--where": where,
+            "--when": when,
+        }
+        given |= {"--name": name, "--timeframe": timeframe, "--sample": sample or None, "--sizing": sizing}
+        given |= {"--" + key.replace("_", "-"): value for key, value in numbers.items()}
+        given |= {"--start": start, "--end": end, "--short": short}
+        for option, value in given.items():
+            if value is not None:
+                raise Usage(f"--resume {resume} goes on with the run's own plan: leave {option} out")
+    elif strategy is None or data is None:
+        missing = "STRATEGY, as in mean_reversion" if strategy is None else "--data, as in sample:NASDAQ:1d"
+        raise Usage(f"lockstep sweep needs {missing}; or --resume RUN to go on with one that was stopped")
+    values, intervals = ranges(param or ())
     request = Request(
-        strategy=strategy,
-        values=grid(param or ()),
+        strategy=strategy or "",
+        values=values,
+        intervals=intervals,
         where=tuple(where or ()),
-        sources=tuple(data),
-        costs=costs_of(numbers, data, short),
+        when=tuple(conditional(text) for text in when or ()),
+        sample=sample,
+        seed=seed,
+        sources=tuple(data or ()),
+        timeframes=tuple(part.strip() for part in (timeframe or "").split(",") if part.strip()),
+        costs=costs_of(numbers, data or [], short),
         sizing=None if sizing is None else sizing_of(sizing),
         name=name,
         backend=backend,
@@ -108,9 +159,15 @@ def sweep(
         end=end,
         yes=yes,
         threads=threads,
+        memory=None if memory is None else memory_size(memory),
+        cluster=cluster,
+        lists=lists,
     )
     with out.progress("sweep", "combinations") as progress:
-        summary = run_sweep(open_store(store), request, progress)
+        if resume is not None:
+            summary = resume_sweep(place, resume, progress, request)
+        else:
+            summary = run_sweep(place, request, progress)
     if json:
         out.document(summary.as_json())
     else:
@@ -170,6 +227,14 @@ def results(
         out.say(f"no row of run {found.name} fits" + (f" --where {where!r}" if where else ""))
 
 
+def conditional(text: str) -> tuple[str, str]:
+    """Return the parameter and the condition of ``name: condition``."""
+    name, colon, condition = (piece.strip() for piece in text.partition(":"))
+    if not (name and colon and condition):
+        raise Usage(f"--when {text!r}: expected NAME: CONDITION, as in --when 'var_length: var_limit > 0'")
+    return name, condition
+
+
 def costs_of(given: dict[str, Any], sources: list[str], short: bool | None) -> Costs:
     """Return the costs; what is not given is at its default, and perpetuals (``BTC/USDT:USDT``) may be short."""
     from engine.simulate import Costs
@@ -212,6 +277,7 @@ def show_summary(summary: RunSummary, out: Output) -> None:
         compare(out, subjects | {"buy and hold": summary.benchmark[source]})
         annualised(out, [item for item in summary.sources if item["source"] == source])
         out.say(f"best by Sharpe, on {source}: {params_text(best['params'])}")
+    show_verdict(summary.verdict, out)
     show_verified(summary, out)
     out.say(f"the table is in {summary.folder}; next: lockstep results {summary.run}")
 
@@ -256,5 +322,6 @@ def _joined(value: Any) -> Any:
 
 
 def _swept(run: Run) -> list[str]:
-    values = run.plan["space"]["values"]
-    return [name for name in values if len(values[name]) > 1]
+    space = run.space
+    drawn = space.draw.intervals if space.draw is not None else {}
+    return [name for name in space.values if space.values[name].size > 1 or name in drawn]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.graph.foreign import foreign_columns, refuse_foreign
 from engine.graph.machine import Machine
 from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
@@ -72,6 +73,8 @@ def columns(program: Program, bars: Bars, tile: int | None = None) -> Columns:
     values = np.empty((machine.outputs, n))
     fields = {name: getattr(bars, name) for name in FIELDS}
     machine.point(list(fields.values()), list(values), 1)
+    for node, made in foreign_columns(program, bars):
+        values[machine.first_output[node] : machine.first_output[node + 1]] = made
     flags = anchors(bars.number)
     for start in range(0, n, tile or max(n, 1)):
         machine.run(flags, start, min(n, start + (tile or n)))
@@ -88,9 +91,15 @@ class Advance:
         Every output after the last bar; NaN is unknown.
     last : int or None
         The number of the last bar.
+
+    Raises
+    ------
+    Usage
+        The program has steps of other libraries, which cannot advance by a bar.
     """
 
     def __init__(self, program: Program) -> None:
+        refuse_foreign(program, "live trading")
         self.program = program
         self.machine = Machine(program)
         self.last: int | None = None

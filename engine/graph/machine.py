@@ -71,10 +71,10 @@ class Machine:
         self.constants = np.array([c for node in program.nodes for c in node.inputs if isinstance(c, float)] + [0.0])
         self.params = np.array([p for node in program.nodes for p in node.params] + [0.0])
         self.ports = np.zeros((sum(len(n.inputs) for n in program.nodes) + self.outputs, 2), np.uint64)
-        self.table = np.zeros((len(steps), WIDTH), np.uint64)
-        functions = {made.name: address(made) for made in {made.name: made for made in steps}.values()}
+        known = {made.name: made for made in steps}
+        functions = {name: 0 if made.compiled is None else address(made) for name, made in known.items()}
         ports, params, memory = (x.ctypes.data for x in (self.ports, self.params, self.memory))
-        rows = np.zeros((len(steps), WIDTH), np.uint64).tolist()  # lists: a program may have thousands of nodes
+        rows = [[0] * WIDTH for _ in steps]  # lists: a program may have thousands of nodes
         port = param = 0
         for k, (made, node, at) in enumerate(zip(steps, program.nodes, ends[:-1].tolist(), strict=True)):
             self.memory[at : at + len(made.state)] = made.state
@@ -87,7 +87,9 @@ class Machine:
             row[RING] = memory + WORD * (at + len(made.state))
             port += len(node.inputs) + len(made.outputs)
             param += len(node.params)
-        self.table[:] = np.array(rows, np.uint64).reshape(self.table.shape)
+        # the columns of foreign nodes are made before: compiled code never sees them
+        seen = [row for row, made in zip(rows, steps, strict=True) if made.compiled is not None]
+        self.table = np.array(seen, np.uint64).reshape(-1, WIDTH)
 
     def __reduce__(self) -> Any:
         raise TypeError("a machine holds addresses of this process: send the program, and the checkpoint of its state")

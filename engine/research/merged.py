@@ -63,7 +63,8 @@ class Merged:
                     self.first_output.append(self.first_output[-1] + len(step.outputs))
                 places.append(self.placed[node])
             self.places[made] = places
-            self.own(found, float(found.count))
+            # a step of another library has no tiles: its columns exist whole
+            self.own(found, found.count * (64.0 * len(step.outputs) if step.compiled is None else 1.0))
         return self.places[made]
 
     def codes(self, root: Node) -> Ids:

@@ -17,6 +17,7 @@ from engine.graph.node import Level, Node, Out, ordered
 from engine.graph.program import Program
 from engine.graph.program import max_hold as whole_bars
 from engine.graph.resolve import ROLES, Shape
+from engine.kernels.step import find_step
 from engine.research import words
 from engine.research.bitmap import words_of
 from engine.research.instances import Ids, Instances, Instantiated
@@ -106,7 +107,9 @@ class Work:
 
     def bytes(self, bars: int) -> int:
         """Return the memory its columns and bitmaps take."""
-        columns = 64 * len(self.kept) * words_of(bars) + self.outputs * self.tile(bars)
+        steps = [find_step(node.step) for node in self.program.nodes]
+        whole = len(self.kept) + sum(len(step.outputs) for step in steps if step.compiled is None)
+        columns = 64 * whole * words_of(bars) + self.outputs * self.tile(bars)
         return 8 * (columns + len(self.tasks) * words_of(bars))
 
 

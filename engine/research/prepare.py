@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph.expression import FIELDS
+from engine.graph.foreign import foreign_columns
 from engine.graph.program import Sizing
 from engine.graph.resolve import Shape, resolve, switches
 from engine.graph.strategy import Signals, Size
+from engine.kernels.step import find_step
 from engine.research.bitmap import words_of
 from engine.research.instances import compress
 from engine.research.merged import ONES
@@ -80,6 +82,13 @@ def prepare(bars: Bars, work: Work, shape: Shape, pool: ThreadPoolExecutor, work
             row[:n] = getattr(bars, FIELDS[code])
         else:
             whole[code - len(FIELDS)] = row
+    for first, made in foreign_columns(work.program, bars):
+        begin = sum(len(find_step(node.step).outputs) for node in work.program.nodes[:first])
+        for k, column in enumerate(made, begin):
+            if k in whole:
+                whole[k][:n] = column
+            else:
+                whole[k] = np.ascontiguousarray(column)
     bitmaps = np.empty((len(work.tasks), words_of(n)), np.uint64)
     Tiles(bars, work.program, work.tile(n), whole, workers).fill(work.tasks, work.levels, bitmaps, pool)
     return Prepared(work, shape, values, bitmaps)

@@ -1,9 +1,7 @@
-"""The rows of a result table: their schema, with the plan in its metadata, and a shard's worth of them."""
+"""The rows of a result table: their schema, and a shard's worth of them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,19 +10,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.graph.strategy import Strategy
-from engine.research.space import Shard
-from engine.research.table import PLAN_KEY
+from engine.research.parts import LIST, PLAN_KEY, SUMS
+from engine.research.sweep import Found
 from engine.simulate import METRICS
 from engine.simulate.tally import WHOLE_METRICS
 
 __all__ = ["batch", "table_schema"]
 
 
-def table_schema(strategy: type[Strategy], plan: Mapping[str, Any]) -> pa.Schema:
+def table_schema(strategy: type[Strategy], blocks: int, digest: str) -> pa.Schema:
     """Return the schema of a result table.
 
-    ``source`` and ``combo`` (the combination's number in the space before constraints), one column for each
-    parameter, one for each metric; fractions, NaN where undefined.
+    ``source`` and ``combo`` (the combination's number in its space), one column for each parameter, one for each
+    metric (fractions, NaN where undefined), ``trade_list`` (a hash, equal where two combinations trade alike, 0
+    without a trade), ``block_sums`` (for each block of bars the sum of the returns and of their squares).  The
+    metadata holds the digest of the plan.
     """
     fields = [pa.field("source", pa.dictionary(pa.int32(), pa.string())), pa.field("combo", pa.int64())]
     for name, param in strategy.params.items():
@@ -32,13 +32,13 @@ def table_schema(strategy: type[Strategy], plan: Mapping[str, Any]) -> pa.Schema
     for name in METRICS:
         kind = pa.int64() if name in WHOLE_METRICS else pa.bool_() if name == "open_trade" else pa.float64()
         fields.append(pa.field(name, kind))
-    text = json.dumps(plan, allow_nan=False)  # in the order of the parameters, which numbers the combinations
-    return pa.schema(fields, metadata={PLAN_KEY: text.encode()})
+    fields += [pa.field(LIST, pa.uint64()), pa.field(SUMS, pa.list_(pa.float32(), 2 * blocks))]
+    return pa.schema(fields, metadata={PLAN_KEY: digest.encode()})
 
 
-def batch(source: str, shard: Shard, found: Any, schema: pa.Schema, strategy: Any) -> pa.RecordBatch:
+def batch(source: str, found: Found, schema: pa.Schema, strategy: type[Strategy]) -> pa.RecordBatch:
     """Return a shard's rows."""
-    size = len(shard)
+    shard, size = found.shard, len(found.shard)
     arrays: list[Any] = [
         pa.DictionaryArray.from_arrays(
             arrow(np.zeros(size, np.int32)), pl.Series([source]).to_arrow().cast(pa.string())
@@ -48,9 +48,12 @@ def batch(source: str, shard: Shard, found: Any, schema: pa.Schema, strategy: An
     for name in strategy.params:
         arrays.append(arrow(shard.column(name)).cast(schema.field(name).type))
     for k, name in enumerate(METRICS):
-        column = found[:, k]
+        column = found.metrics[:, k]
         kind = schema.field(name).type
         arrays.append(arrow(column != 0.0) if pa.types.is_boolean(kind) else arrow(column).cast(kind))
+    arrays.append(arrow(found.lists))
+    flat = arrow(found.sums.reshape(-1).astype(np.float32))
+    arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=schema.field(SUMS).type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

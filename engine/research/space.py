@@ -1,9 +1,12 @@
-"""The parameter space of a sweep: values of each parameter, constraints between them, enumerated in shards."""
+"""The parameter space of a sweep: a grid or a drawn part of it, with constraints, enumerated in shards.
+
+A combination has a number: its place in the whole grid (the last parameter varies fastest), or in the sample where
+parameters are drawn from intervals.  Positions count what is visited: all numbers of a grid, or those drawn.
+"""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,89 +18,35 @@ from numpy.typing import NDArray
 
 from engine.graph.scalar import tidy
 from engine.graph.strategy import Strategy
-from parquet_store.errors import Usage, unknown
+from engine.research.constraint import holds, read_condition
+from engine.research.shard import Shard
+from parquet_store.errors import Usage
 
-__all__ = ["Shard", "Space", "parse_values"]
+__all__ = ["Draw", "Shard", "Space"]
 
 MANY = 10**9
-LONGEST = 10**6
 BLOCK = 1 << 18
+ROWS = 1 << 16
 COUNTED = 10**8
-KEPT = "is it kept"  # no parameter's name
-# what may stand before a bracket in a constraint: functions of one combination alone, and words of the language
-ROWWISE = (
-    *("abs", "ceil", "coalesce", "exp", "floor", "greatest", "if", "least", "ln", "log10", "log2"),
-    *("mod", "nullif", "pow", "power", "round", "sign", "sqrt"),
-)
-WORDS = ("and", "between", "case", "else", "in", "not", "or", "then", "when")
-
-
-def parse_values(text: str) -> list[float]:
-    """Return the values of ``14,21``, ``20:40:5`` (start:stop:step, stop included) or a mixture of both.
-
-    A range has floor((stop - start) / step + 1e-9) + 1 values, start + i * step rounded to 12 digits.
-
-    Raises
-    ------
-    Usage
-        Not a number, a range without values, more than 10^6 values in all.
-    """
-    out: list[float] = []
-    for part in text.split(","):
-        pieces = part.split(":")
-        try:
-            numbers = [float(piece) for piece in pieces]
-        except ValueError:
-            numbers = []
-        if len(numbers) not in (1, 3) or not all(math.isfinite(x) for x in numbers):
-            raise Usage(f'values "{part.strip()}": expected a number or start:stop:step, as in 14,21 or 20:40:5')
-        if len(numbers) == 1:
-            out += numbers
-            continue
-        start, stop, stride = numbers
-        if stride <= 0 or stop < start:
-            raise Usage(f'range "{part}": has no values; expected start <= stop and step > 0')
-        reach = (stop - start) / stride  # infinite where it is beyond all numbers
-        if len(out) + reach >= LONGEST:
-            many = f"{math.floor(reach + 1e-9) + 1:,}" if reach < 1e15 else f"{reach:.0e}"
-            raise Usage(f'range "{part}": {many} values; expected at most {LONGEST:,} for one parameter')
-        count = math.floor(reach + 1e-9) + 1
-        out += [round(start + i * stride, 12) for i in range(count)]
-    return out
+TRIES = 100  # drawn for each combination wanted, before a constraint is said to keep too few
 
 
 @dataclass(frozen=True)
-class Shard:
-    """Some combinations of a space.
+class Draw:
+    """A random part of a space.
 
     Attributes
     ----------
-    combo : ndarray of int64, shape (m,)
-        Their numbers in the unconstrained space, increasing.
-    digits : dict of str to ndarray of int64, shape (m,)
-        For each parameter, which of its values.
-    values : dict of str to ndarray of float64
-        The values of each parameter.
+    count : int
+        Combinations to draw, all different in a grid.
+    seed : int
+    intervals : dict of str to (low, high)
+        Parameters drawn evenly from an interval instead of from their list of values.
     """
 
-    combo: NDArray[np.int64]
-    digits: dict[str, NDArray[np.int64]]
-    values: dict[str, NDArray[np.float64]]
-
-    def __len__(self) -> int:
-        return self.combo.size
-
-    def part(self, start: int, stop: int) -> Shard:
-        """Return some of its combinations."""
-        return self.take(slice(start, stop))
-
-    def take(self, places: Any) -> Shard:
-        """Return the combinations at these places: a slice, indices or a mask."""
-        return Shard(self.combo[places], {name: d[places] for name, d in self.digits.items()}, self.values)
-
-    def column(self, name: str) -> NDArray[np.float64]:
-        """Return the parameter's value of each combination, shape (m,)."""
-        return self.values[name][self.digits[name]]
+    count: int
+    seed: int
+    intervals: dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -110,10 +59,19 @@ class Space:
         One entry for every parameter, in the strategy's order; the last one varies fastest.
     where : tuple of str
         SQL conditions over parameter names, as in ``fast < slow``.
+    when : tuple of (str, str)
+        (parameter, condition): where the condition does not hold the parameter stays at its first value.
+    draw : Draw, optional
+        Visit a random part only.
+    whole : frozenset of str
+        Parameters that are whole numbers.
     """
 
     values: dict[str, NDArray[np.float64]]
     where: tuple[str, ...] = ()
+    when: tuple[tuple[str, str], ...] = ()
+    draw: Draw | None = None
+    whole: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -122,6 +80,9 @@ class Space:
         given: Mapping[str, Sequence[float]],
         where: Sequence[str] = (),
         yes: bool = False,
+        *,
+        when: Sequence[tuple[str, str]] = (),
+        draw: Draw | None = None,
     ) -> Space:
         """Return the space of a strategy: the given values, checked, and one default for every other parameter.
 
@@ -131,103 +92,183 @@ class Space:
             Unknown parameter (nearest name), value out of bounds, more than 10^9 combinations without ``yes``, no
             combination at all, a constraint that cannot be read.
         """
-        for name in given:
+        intervals = draw.intervals if draw is not None else {}
+        for name in (*given, *intervals, *(name for name, _ in when)):
             strategy.param(name)
+        for name in intervals:
+            if name in given:
+                raise Usage(f"parameter {name}: given as values and as an interval; expected one of them")
+            for end in intervals[name]:
+                strategy.param(name).check(round(end) if strategy.param(name).whole else end)
         size = math.prod(len(v) for v in given.values())
-        if size > MANY and not yes:
-            raise Usage(f"{size:,} combinations: more than 10^9; narrow the ranges, or say --yes if you mean it")
+        visited = size if draw is None else draw.count
+        if visited > MANY and not yes:
+            raise Usage(f"{visited:,} combinations: more than 10^9; narrow the ranges, or say --yes if you mean it")
+        if size >= 1 << 62:
+            raise Usage(f"{size:,} combinations: more than can be numbered; narrow the ranges")
         values: dict[str, NDArray[np.float64]] = {}
         for name, param in strategy.params.items():
             wanted = list(dict.fromkeys(given.get(name, (param.default,))))
             if not wanted:
                 raise Usage(f"parameter {name}: no values given, expected at least one")
             values[name] = np.array([param.check(v) for v in wanted])
-        made = cls(values, tuple(where))
+        whole = frozenset(name for name, param in strategy.params.items() if param.whole)
+        made = cls(values, tuple(where), tuple(when), draw, whole)
         if next(made.shards(), None) is None:
             raise Usage(f"no combination is left: {size:,} before, 0 after --where {' and '.join(where)!r}")
         return made
 
     @property
     def size(self) -> int:
-        """Combinations before constraints."""
+        """Combinations of the grid before constraints."""
         return math.prod(v.size for v in self.values.values())
 
-    @cached_property
-    def condition(self) -> pl.Expr | None:
-        """The constraints as one expression."""
-        found: pl.Expr | None = None
-        for text in self.where:
-            try:
-                one = pl.sql_expr(text)
-                roots = one.meta.root_names()
-            except Exception as error:  # polars raises several kinds
-                raise Usage(
-                    f"constraint {text!r} cannot be read ({str(error)[:60]}...); expected for example 'fast < slow'"
-                ) from error
-            for name in roots:
-                if name not in self.values:
-                    raise unknown(f"parameter in constraint {text!r}", name, self.values)
-            _refuse_aggregates(text)
-            found = one if found is None else found & one
-        return found
+    @property
+    def positions(self) -> int:
+        """Combinations that are visited, before constraints where nothing is drawn."""
+        return self.size if self.draw is None else len(self.drawn)
 
-    def shards(self, block: int = BLOCK) -> Iterator[Shard]:
-        """Yield the combinations that keep the constraints, ``block`` of the unconstrained space at a time."""
-        for start in range(0, self.size, block):
-            combo = np.arange(start, min(self.size, start + block), dtype=np.int64)
-            shard = self.shard_of(combo)
-            keep = self._kept(shard)
-            if keep is not None:
-                shard = shard.take(keep)
-            if len(shard):
-                yield shard
+    @cached_property
+    def conditions(self) -> list[tuple[str, pl.Expr]]:
+        """The constraints, read; those of ``when`` too where they keep or drop combinations of a grid."""
+        texts = list(self.where)
+        if not self.free:
+            for name, text in self.when:
+                read_condition(text, self.values)
+                texts.append(f"({text}) or {name} = {float(self.values[name][0])!r}")
+        return [(text, read_condition(text, self.values)) for text in texts]
+
+    @property
+    def free(self) -> bool:
+        """Whether parameters are drawn from intervals, so that points have no place in a grid."""
+        return self.draw is not None and bool(self.draw.intervals)
+
+    @cached_property
+    def drawn(self) -> Shard:
+        """The combinations drawn, in the order of their numbers."""
+        assert self.draw is not None
+        rng = np.random.default_rng(self.draw.seed)
+        return self._points(rng, self.draw) if self.free else self._numbers(rng, self.draw)
+
+    def _numbers(self, rng: np.random.Generator, draw: Draw) -> Shard:
+        if self.size <= max(ROWS, 4 * draw.count):
+            kept = np.concatenate([shard.combo for shard in self._blocks(self.size, self.shard_of, BLOCK)] or [_NONE])
+            found = rng.permutation(kept)[: draw.count]
+        else:
+            found = _NONE
+            for _ in range(TRIES):
+                more = self.shard_of(rng.integers(0, self.size, max(draw.count, 1024)))
+                found = np.concatenate([found, more.take(self._kept(more)).combo])
+                _, first = np.unique(found, return_index=True)
+                found = found[np.sort(first)][: draw.count]  # in the order they were drawn
+                if found.size == draw.count:
+                    break
+        return self.shard_of(np.sort(found))
+
+    def _points(self, rng: np.random.Generator, draw: Draw) -> Shard:
+        parts: list[dict[str, NDArray[np.float64]]] = []
+        found = 0
+        for _ in range(TRIES):
+            columns: dict[str, NDArray[np.float64]] = {}
+            for name, values in self.values.items():
+                low, high = draw.intervals.get(name, (0.0, 0.0))
+                if name not in draw.intervals:
+                    columns[name] = values[rng.integers(0, values.size, draw.count)]
+                elif name in self.whole:
+                    columns[name] = rng.integers(math.ceil(low), math.floor(high) + 1, draw.count).astype(np.float64)
+                else:
+                    columns[name] = np.round(rng.uniform(low, high, draw.count), 12)
+            for name, text in self.when:
+                off = ~holds(text, read_condition(text, self.values), columns)
+                columns[name] = np.where(off, self.values[name][0], columns[name])
+            keep = self._kept(Shard.of_points(np.arange(draw.count), columns))
+            parts.append({name: column[keep] for name, column in columns.items()})
+            found += int(keep.sum())
+            if found >= draw.count or not self.where:
+                break
+        joined = {name: np.concatenate([part[name] for part in parts])[: draw.count] for name in self.values}
+        return Shard.of_points(np.arange(min(found, draw.count)), joined)
+
+    def shards(self, start: int = 0, stop: int | None = None, block: int = ROWS) -> Iterator[Shard]:
+        """Yield the combinations of some positions that keep the constraints, up to ``block`` in a shard."""
+        first, last = start, self.positions if stop is None else min(stop, self.positions)
+        if self.draw is not None:
+            for at in range(first, last, block):
+                yield self.drawn.part(at, min(last, at + block))
+            return
+        yield from self._blocks(last, self.shard_of, block, first)
+
+    def _blocks(self, last: int, make: Any, block: int, first: int = 0) -> Iterator[Shard]:
+        held, count = [_NONE], 0
+        for at in range(first, last, block):
+            shard = make(np.arange(at, min(last, at + block), dtype=np.int64))
+            combo = shard.combo[self._kept(shard)] if self.conditions else shard.combo
+            if count and count + combo.size > block:
+                yield make(np.concatenate(held))
+                held, count = [_NONE], 0
+            held.append(combo)
+            count += combo.size
+        if count:
+            yield make(np.concatenate(held))
 
     def shard_of(self, combos: Sequence[int] | NDArray[np.int64]) -> Shard:
         """Return these combinations, by their numbers, constraints or not."""
+        if self.free:
+            return self.drawn.take(np.asarray(combos, np.int64))
         rest = combo = np.asarray(combos, np.int64)
         digits: dict[str, NDArray[np.int64]] = {}
         for name in reversed(self.values):
             rest, digits[name] = _split(rest, self.values[name].size)
         return Shard(combo, {name: digits[name] for name in self.values}, self.values)
 
-    def _kept(self, shard: Shard) -> NDArray[np.bool_] | None:
-        if self.condition is None:
-            return None
-        frame = pl.DataFrame({name: shard.column(name) for name in self.values})
-        text = " and ".join(self.where)
-        try:
-            mask = frame.with_columns(self.condition.alias(KEPT))[KEPT]
-        except Exception as error:  # polars raises several kinds
-            raise Usage(f"constraint {text!r} is not true or false: {error}") from error
-        if mask.dtype not in (pl.Boolean, pl.Null):
-            raise Usage(f"constraint {text!r} is not true or false: expected a comparison such as 'fast < slow'")
-        return mask.cast(pl.Boolean).fill_null(False).to_numpy().astype(np.bool_)
+    def _kept(self, shard: Shard) -> NDArray[np.bool_]:
+        columns = {name: shard.column(name) for name in self.values}
+        mask = np.ones(len(shard), np.bool_)
+        for text, condition in self.conditions:
+            mask &= holds(text, condition, columns)
+        return mask
 
     def count(self) -> int:
         """Return how many combinations keep the constraints; before constraints where that would take long."""
-        if not self.where or self.size > COUNTED:
-            return self.size
+        if self.draw is not None or not self.conditions or self.size > COUNTED:
+            return self.positions
         return sum(len(shard) for shard in self.shards())
 
     def row(self, combo: int) -> dict[str, float]:
         """Return the parameters of one combination."""
-        out: dict[str, float] = {}
-        for name in reversed(self.values):
-            combo, digit = divmod(combo, self.values[name].size)
-            out[name] = float(self.values[name][digit])
-        return {name: out[name] for name in self.values}
+        shard = self.shard_of([combo])
+        return {name: float(shard.column(name)[0]) for name in self.values}
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {"values": {k: [tidy(x) for x in v.tolist()] for k, v in self.values.items()}, "where": list(self.where)}
+        draw = self.draw
+        return {
+            "values": {k: [tidy(x) for x in v.tolist()] for k, v in self.values.items()},
+            "where": list(self.where),
+            "when": [list(pair) for pair in self.when],
+            "draw": None
+            if draw is None
+            else {
+                "count": draw.count,
+                "seed": draw.seed,
+                "intervals": {name: list(ends) for name, ends in draw.intervals.items()},
+            },
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], whole: frozenset[str] = frozenset()) -> Space:
+        """Return the space of plain data, as a plan holds it."""
+        values = {name: np.array(v, np.float64) for name, v in data["values"].items()}
+        said = data["draw"]
+        draw = None
+        if said is not None:
+            intervals = {name: (float(low), float(high)) for name, (low, high) in said["intervals"].items()}
+            draw = Draw(int(said["count"]), int(said["seed"]), intervals)
+        return cls(values, tuple(data["where"]), tuple((a, b) for a, b in data["when"]), draw, whole)
+
+
+_NONE = np.zeros(0, np.int64)
 
 
 def _split(numbers: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.divmod(numbers, count) if count > 1 else (numbers, np.zeros_like(numbers))
-
-
-def _refuse_aggregates(text: str) -> None:
-    # a maximum over combinations would depend on how they are cut into blocks
-    for name in re.findall(r"([A-Za-z_]\w*)\s*\(", text):
-        if name.lower() not in (*ROWWISE, *WORDS):
-            raise unknown(f"function in constraint {text!r}", name, ROWWISE)

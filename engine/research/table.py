@@ -1,8 +1,7 @@
-"""A finished sweep on disk: one Parquet file, one row a combination and series, its plan in the file's metadata."""
+"""A finished sweep as a table of one row a combination and series, and the questions it answers."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from engine.graph.program import Sizing
 from engine.graph.scalar import tidy
+from engine.research.parts import PLAN, Parts, Scores
 from engine.research.space import Space
 from engine.simulate import METRICS, Costs
 from parquet_store import Store, unknown
 from parquet_store.errors import Failed, Usage
 from parquet_store.query import run as read_only
 
-__all__ = ["PLAN_KEY", "Run", "runs"]
-
-PLAN_KEY = b"lockstep.plan"
+__all__ = ["Run", "Scores", "runs"]
 
 
 def runs_folder(store: Store) -> Path:
@@ -31,36 +28,35 @@ def runs_folder(store: Store) -> Path:
 
 
 def runs(store: Store) -> list[str]:
-    """Return the names of the finished sweeps of a store, sorted."""
-    return sorted(path.parent.name for path in runs_folder(store).glob("*/results.parquet"))
+    """Return the names of the sweeps of a store, finished or not, sorted."""
+    return sorted(path.parent.name for path in runs_folder(store).glob(f"*/{PLAN}"))
 
 
-class Run:
-    """A finished sweep.
-
-    Attributes
-    ----------
-    name : str
-    table : Path
-        The Parquet file.
-    plan : dict
-        What was run: strategy, space, sources with fingerprints, costs, sizing, backend, kernels, digest.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.name, self.folder, self.table = folder.name, folder, folder / "results.parquet"
-        try:
-            metadata = pq.read_schema(self.table).metadata or {}
-            self.plan: dict[str, Any] = json.loads(metadata[PLAN_KEY])
-        except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-            raise Failed(f"{self.table}: not a result table ({error}); run the sweep again") from error
+class Run(Parts):
+    """A finished sweep."""
 
     @classmethod
     def open(cls, store: Store, name: str) -> Run:
-        """Return the sweep of that name, or the error with the nearest one."""
+        """Return the finished sweep of that name.
+
+        Raises
+        ------
+        Usage
+            There is none of that name (the nearest is offered), or it is not finished.
+        Failed
+            Its files are damaged.
+        """
         if name not in runs(store):
             raise unknown("run", name, runs(store))
-        return cls(runs_folder(store) / name)
+        run = cls(runs_folder(store) / name)
+        if not run.finished:
+            done, total = len(run.done), sum(run.plan["parts"])
+            raise Usage(
+                f"run {name}: not finished, {done:,} of {total:,} parts are there; "
+                f"go on with `lockstep sweep --resume {name}`"
+            )
+        run.check()
+        return run
 
     @property
     def costs(self) -> Costs:
@@ -74,21 +70,12 @@ class Run:
 
     @cached_property
     def space(self) -> Space:
-        """The space it covered."""
-        import numpy as np
+        """The space it covers; of a search's run, the points it visited."""
+        if "search" in self.plan:
+            from engine.research.search.points import visited_space
 
-        values = {name: np.array(v, np.float64) for name, v in self.plan["space"]["values"].items()}
-        return Space(values, tuple(self.plan["space"]["where"]))
-
-    @property
-    def sources(self) -> list[str]:
-        """The series it covered."""
-        return [item["source"] for item in self.plan["sources"]]
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of the table's columns."""
-        return list(pq.read_schema(self.table).names)
+            return visited_space(self.plan, self.files)
+        return Space.from_json(self.plan["space"], frozenset(self.plan["whole"]))
 
     def sql(self, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return (column names, rows) of a DuckDB query over the table ``results``, in which NaN is NULL.
@@ -100,21 +87,20 @@ class Run:
         """
         import duckdb
 
-        schema = pq.read_schema(self.table)
         shown = ", ".join(
-            f'case when isfinite("{f.name}") then "{f.name}" end as "{f.name}"'
-            if pa.types.is_floating(f.type)
-            else f'"{f.name}"'
-            for f in schema
+            f'case when isfinite("{name}") then "{name}" end as "{name}"'
+            if pa.types.is_floating(self.schema.field(name).type)
+            else f'"{name}"'
+            for name in self.columns
         )
         connection = duckdb.connect()
         try:
-            path = str(self.table).replace("'", "''")
-            connection.execute(f"create view results as select {shown} from read_parquet('{path}')")
+            paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in self.files)
+            connection.execute(f"create view results as select {shown} from read_parquet([{paths}])")
             found = read_only(connection, text)
             return list(found.columns), found.fetchall()
         except Usage as error:
-            raise Usage(f"{str(error).splitlines()[0]}; columns of results: {', '.join(schema.names)}") from error
+            raise Usage(f"{str(error).splitlines()[0]}; columns of results: {', '.join(self.columns)}") from error
         finally:
             connection.close()
 
@@ -161,20 +147,26 @@ class Run:
     def find(self, params: Mapping[str, float], source: str | None = None) -> dict[str, Any]:
         """Return the row of the given parameters; those not given must have one value in the run."""
         values = self.plan["space"]["values"]
+        intervals = self.space.draw.intervals if self.space.draw is not None else {}
         tests = []
         for name, value in params.items():
             if name not in values:
                 raise unknown(f"parameter of {self.plan['strategy']}", name, values)
+            if name in intervals:
+                tests.append(f'abs("{name}" - {value!r}) <= 1e-12')
+                continue
             near = [v for v in values[name] if math.isclose(v, value, rel_tol=1e-12, abs_tol=1e-15)]
             if not near:
                 raise Usage(f"parameter {name} = {tidy(value)}: not in the run; it covered {shorten(values[name])}")
             tests.append(f'"{name}" = {near[0]!r}')
         for name, known in values.items():
-            if name not in params and len(known) > 1:
-                raise Usage(f"parameter {name}: not given, and the run covered {shorten(known)}; add {name}=...")
+            if name not in params and (len(known) > 1 or name in intervals):
+                low, high = intervals.get(name, (0.0, 0.0))
+                covered = f"{low:g} to {high:g}" if name in intervals else shorten(known)
+                raise Usage(f"parameter {name}: not given, and the run covered {covered}; add {name}=...")
         found = self.top(1, "total_return", " and ".join(tests) or None, source)
         if not found:
-            raise Usage(f"run {self.name}: no combination with these parameters; a constraint excludes it")
+            raise Usage(f"run {self.name}: no combination with these parameters; a constraint or the draw excludes it")
         return found[0]
 
 

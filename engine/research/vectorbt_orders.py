@@ -23,6 +23,8 @@ goes.  Sizes other than all of the cash come in as ``quantities``.
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.simulate import Costs, Decisions
+from engine.simulate.account import TRADE
 from parquet_store.errors import Usage
 from pipelines import Bars
 
@@ -45,28 +48,19 @@ class Unsayable(Usage):
 
 
 @dataclass(frozen=True)
-class Fills:
-    """One trade as VectorBT recorded it.
+class Outcome:
+    """What VectorBT recorded of one combination.
 
-    Bars are positions in the input; exit_bar is -1 while open, exit_price then the last close and the exit not
-    charged.  Prices have their slippage, the profit is net, in quote.
+    Attributes
+    ----------
+    trades : recarray of ``TRADE``
+        In order, an open one last: ``exit_bar`` -1, the price then the last close and the exit not charged.  Bars are
+        positions in the input, prices have their slippage, the profit is net; ``reason`` is 0, VectorBT keeps none.
+    equity : ndarray of float64, shape (n,)
+        At each close, quote currency.
     """
 
-    entry_bar: int
-    exit_bar: int
-    side: int
-    quantity: float
-    entry_price: float
-    exit_price: float
-    fees: float
-    profit: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The trades of one combination, an open one last, and its equity at each close, quote currency."""
-
-    trades: list[Fills]
+    trades: Any
     equity: Floats
 
 
@@ -144,6 +138,12 @@ def _column(bars: Bars, d: Decisions, costs: Costs, quantity: Floats | None) -> 
     )
 
 
+def _idle(n: int) -> _Column:
+    """Return a column that never trades."""
+    never, none = np.zeros(n, np.bool_), np.full(n, math.nan)
+    return _Column(never, never, never, never, none, none, never, none)
+
+
 def _rows(n: int, blank: Any, row: int, columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """Stack columns of one value a bar into one row of each bar; the other rows stay blank."""
     out = np.full((ROWS * n, len(columns)), blank, dtype=columns[0].dtype)
@@ -165,14 +165,27 @@ def orders(
     decisions: Sequence[Decisions],
     costs: Costs | Sequence[Costs],
     quantities: Sequence[Floats | None] | None = None,
-    engine: str = "numba",
+    engine: str | None = None,
 ) -> list[Outcome]:
-    """Return what VectorBT trades for each combination.
+    """Return what VectorBT trades for each combination; the arguments are those of ``simulated``."""
+    if len(decisions) == 0:
+        return []
+    return outcomes_of(simulated(bars, decisions, costs, quantities, engine))[: len(decisions)]
+
+
+def simulated(
+    bars: Bars,
+    decisions: Sequence[Decisions],
+    costs: Costs | Sequence[Costs],
+    quantities: Sequence[Floats | None] | None = None,
+    engine: str | None = None,
+) -> Any:
+    """Return VectorBT's portfolio of the combinations, four rows a bar and a column each; an idle one beside a single.
 
     Parameters
     ----------
     bars : Bars
-        n bars; about 0.7 kB a bar and combination is needed while it runs.
+        n bars; about 0.45 kB a bar and combination is needed while it runs.
     decisions : sequence of Decisions
         One a combination, all as of the close.
     costs : Costs or a sequence of them, one a combination
@@ -180,8 +193,8 @@ def orders(
     quantities : sequence, optional
         For each combination the base quantity of an entry decided at each close (NaN or 0: none), or None for all of
         the cash at the fill.  A quantity beyond the cash is cut to it, unrounded.
-    engine : {"numba", "rust"}
-        Which of VectorBT's two engines computes.
+    engine : {"numba", "rust"}, optional
+        Which of VectorBT's two engines computes; where it is installed that in Rust, which needs no compiling.
 
     Raises
     ------
@@ -190,12 +203,13 @@ def orders(
     """
     import vectorbt as vbt
 
-    n, width = len(bars.close), len(decisions)
-    if width == 0:
-        return []
-    each = [costs] * width if isinstance(costs, Costs) else list(costs)
-    amounts = [None] * width if quantities is None else list(quantities)
+    n = len(bars.close)
+    each = [costs] * len(decisions) if isinstance(costs, Costs) else list(costs)
+    amounts = [None] * len(decisions) if quantities is None else list(quantities)
     columns = [_column(bars, *one) for one in zip(decisions, each, amounts, strict=True)]
+    if len(columns) == 1:  # a single column has another layout in memory: VectorBT would compile for it anew
+        columns, each, decisions = [*columns, _idle(n)], each * 2, [*decisions, *decisions]
+    width = len(columns)
 
     def entries(name: str, blank: Any) -> npt.NDArray[Any]:
         return _rows(n, blank, ENTRIES, [getattr(column, name) for column in columns])
@@ -207,7 +221,7 @@ def orders(
         return np.broadcast_to(np.array(values), (ROWS * n, width))
 
     kind = vbt.portfolio.enums.StopEntryPrice
-    portfolio = vbt.Portfolio.from_signals(
+    return vbt.Portfolio.from_signals(
         np.broadcast_to(_tape(bars, "close"), (ROWS * n, width)),
         entries("buy", False),
         exits("leave_long"),
@@ -233,23 +247,29 @@ def orders(
         init_cash=np.array([one.initial_cash for one in each]),
         min_size=0.0,
         use_stops=True,
-        engine=engine,
+        max_orders=sum(2 * int(column.buy.sum() + column.sell.sum()) for column in columns) + 1,  # each opens, closes
+        engine=engine or ("rust" if importlib.util.find_spec("vectorbt_rust") else "numba"),
     )
-    equity = np.asarray(portfolio.value(), dtype=np.float64).reshape(ROWS * n, width)[BAR::ROWS]
-    outcomes = [Outcome([], np.ascontiguousarray(equity[:, j])) for j in range(width)]
+
+
+def outcomes_of(portfolio: Any) -> list[Outcome]:
+    """Return what a portfolio of ``simulated`` recorded, bars instead of rows."""
+    import vectorbt as vbt
+
     names = vbt.portfolio.enums
-    for record in portfolio.trades.values:
-        is_open = record["status"] == names.TradeStatus.Open
-        outcomes[int(record["col"])].trades.append(
-            Fills(
-                entry_bar=int(record["entry_idx"]) // ROWS,
-                exit_bar=-1 if is_open else int(record["exit_idx"]) // ROWS,
-                side=1 if record["direction"] == names.TradeDirection.Long else -1,
-                quantity=float(record["size"]),
-                entry_price=float(record["entry_price"]),
-                exit_price=float(record["exit_price"]),
-                fees=float(record["entry_fees"] + record["exit_fees"]),
-                profit=float(record["pnl"]),
-            )
-        )
-    return outcomes
+    equity = np.asarray(portfolio.value(), dtype=np.float64).reshape(portfolio.wrapper.shape_2d)[BAR::ROWS]
+    records = portfolio.trades.values
+    records = records[np.argsort(records["col"], kind="stable")]
+    is_open = records["status"] == names.TradeStatus.Open
+    trades = np.zeros(records.size, TRADE).view(np.recarray)
+    trades.entry_bar = records["entry_idx"] // ROWS
+    trades.exit_bar = np.where(is_open, -1, records["exit_idx"] // ROWS)
+    trades.side = np.where(records["direction"] == names.TradeDirection.Long, 1, -1)
+    trades.quantity, trades.profit = records["size"], records["pnl"]
+    trades.entry_price, trades.exit_price = records["entry_price"], records["exit_price"]
+    trades.fees = records["entry_fees"] + records["exit_fees"]
+    ends = np.searchsorted(records["col"], np.arange(equity.shape[1] + 1))
+    return [
+        Outcome(trades[first:last], np.ascontiguousarray(equity[:, j]))
+        for j, (first, last) in enumerate(itertools.pairwise(ends.tolist()))
+    ]

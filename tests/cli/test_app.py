@@ -34,7 +34,19 @@ ALL = dict(commands(typer.main.get_command(app)))
 def test_every_command_asked_for_is_there() -> None:
     wanted = {("data", name) for name in ("sample", "import", "list", "check", "query", "resample")}
     assert set(ALL) == wanted | {
-        (name,) for name in ("strategies", "sweep", "results", "report", "prove", "export", "replay", "demo")
+        (name,)
+        for name in (
+            "strategies",
+            "sweep",
+            "search",
+            "results",
+            "walk-forward",
+            "report",
+            "prove",
+            "export",
+            "replay",
+            "demo",
+        )
     }
 
 
@@ -74,11 +86,11 @@ def test_the_module_answers_from_a_process_of_its_own() -> None:
         ("data list --jsno", 'unknown option "--jsno": did you mean "--json"?'),
         ("sweep mean_reversion --data a:B:1d --verfy 3", 'unknown option "--verfy": did you mean "--verify"?'),
         ("zzz", 'unknown command "zzz": known: '),
-        ("sweep", "Missing argument 'STRATEGY'"),
+        ("sweep", "lockstep sweep needs STRATEGY, as in mean_reversion"),
         ("data query", "Missing argument 'SQL'"),
         ("strategies mean_revrsion", 'unknown strategy "mean_revrsion": did you mean "mean_reversion"?'),
         ("results nowhere", 'unknown run "nowhere"'),
-        ("sweep mean_reversion", "Missing option '--data'"),
+        ("sweep mean_reversion", "lockstep sweep needs --data, as in sample:NASDAQ:1d"),
         ("data check here", '"here" is no source of bars'),
     ],
 )

@@ -58,6 +58,9 @@ def test_the_demo_goes_all_the_way_and_says_where_everything_is(
     assert "verified with VectorBT: 2 combinations checked, 0 mismatches" in said
     assert re.search(r"5,031 bars, \d+ trades, 0 mismatches", said)
     assert "buy and hold" in said
+    assert "how likely is it luck?" in said
+    assert re.search(r"lockstep export \S+ is refused: .* may\s+well\s+be\s+luck", said, re.DOTALL)
+    assert f'--despite "{demo.REASON}"' in said
     assert "median" in said
     for word in ("manifest", "report"):
         (path,) = re.findall(rf"^{word} +(/.*)$", said, re.MULTILINE)

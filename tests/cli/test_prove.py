@@ -58,7 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv("LOCKSTEP_STORE", raising=False)
         patch.chdir(folder)
         assert main([*SWEEP, "--name", "first"]) == 0
-        assert main(["export", "first", "--by", "total_return", "--to", "chosen.json"]) == 0
+        assert main(["export", "first", "--by", "total_return", "--to", "chosen.json", "--despite", "a test"]) == 0
         peeks = ("sweep", "proven_peeks.py:Peeks", "--data", MADE, "--param", "length=5,9", "--name", "ahead")
         assert main(peeks) == 0
         # export would refuse it: its plain simulation is not what the sweep says

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from engine.cli import main
@@ -27,6 +26,7 @@ GRID = (
     "--param", "var_limit=0", "--param", "kelly_fraction=0",
 )  # fmt: skip
 SWEEP = ("sweep", "mean_reversion", "--data", MADE, *GRID)
+DESPITE = ("--despite", "it is a test")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_an_unknown_figure_comes_last_and_never_wins(store: Path, document: Docu
 
 
 def test_one_row_is_exported_replayed_and_drawn(swept: Path, tmp_path: Path, document: Document) -> None:
-    exported = document("export", "first", "--by", "total_return", "--to", "chosen.json")
+    exported = document("export", "first", "--by", "total_return", "--to", "chosen.json", *DESPITE)
     assert Path(exported["manifest"]).name == "chosen.json"
     assert json.loads((tmp_path / "chosen.json").read_text())["digest"] == exported["digest"]
     best = document("results", "first", "--by", "total_return", "--top", "1")["rows"][0]
@@ -101,8 +101,23 @@ def test_one_row_is_exported_replayed_and_drawn(swept: Path, tmp_path: Path, doc
     assert Path(drawn["report"]).read_text().lstrip().lower().startswith("<!doctype html>")
 
 
+def test_an_export_that_may_be_luck_is_refused_and_a_reason_is_kept(
+    swept: Path, tmp_path: Path, document: Document
+) -> None:
+    line = ("export", "first", "--by", "total_return", "--to", "chosen.json")
+    refused = document(*line, status=1)["error"]
+    assert "deflated_sharpe" in refused
+    assert "--despite" in refused
+    assert not (tmp_path / "chosen.json").exists()
+    assert "empty reason" in document(*line, "--despite", " ", status=2)["error"]
+    found = document(*line, *DESPITE)
+    assert found["despite"] == "it is a test"
+    assert found["verdict"]["passed"] is False
+    assert json.loads((tmp_path / "chosen.json").read_text())["evidence"]["despite"] == "it is a test"
+
+
 def test_export_takes_the_combination_that_is_named(swept: Path, document: Document) -> None:
-    exported = document("export", "first", "--params", "rsi_length=7,oversold=45", "--to", "chosen.json")
+    exported = document("export", "first", "--params", "rsi_length=7,oversold=45", "--to", "chosen.json", *DESPITE)
     assert (exported["params"]["rsi_length"], exported["params"]["oversold"]) == (7, 45)
 
 
@@ -111,7 +126,7 @@ def test_a_replay_that_differs_fails(
 ) -> None:
     from engine.execution import PaperBroker
 
-    document("export", "first", "--by", "total_return", "--to", "chosen.json")
+    document("export", "first", "--by", "total_return", "--to", "chosen.json", *DESPITE)
     right = PaperBroker.open
     monkeypatch.setattr(PaperBroker, "open", lambda self, price, *rest: right(self, price * 1.001, *rest))
     assert document("replay", "chosen.json", status=1)["mismatches"] > 0
@@ -124,7 +139,7 @@ def test_a_replay_that_differs_fails(
 def test_a_manifest_with_one_byte_changed_is_refused(
     swept: Path, tmp_path: Path, document: Document, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    document("export", "first", "--by", "total_return", "--to", "chosen.json")
+    document("export", "first", "--by", "total_return", "--to", "chosen.json", *DESPITE)
     path = tmp_path / "chosen.json"
     whole = path.read_bytes()
     for at in range(0, len(whole), len(whole) // 25):
@@ -143,7 +158,7 @@ def test_a_manifest_with_one_byte_changed_is_refused(
 def test_a_replay_on_changed_data_is_refused(
     swept: Path, document: Document, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    document("export", "first", "--by", "total_return", "--to", "chosen.json")
+    document("export", "first", "--by", "total_return", "--to", "chosen.json", *DESPITE)
     Store(swept).append(MADE, made_bars(600, "1d", start="2020-01-01", seed=1))
     assert main(["replay", "chosen.json"]) == 1
     assert "changed since the export" in capsys.readouterr().err
@@ -213,19 +228,18 @@ def test_what_a_run_has_not_is_wrong_usage(
 
 
 def test_another_plan_does_not_take_the_place_of_a_run(swept: Path, document: Document) -> None:
-    before = (swept / "runs" / "first" / "results.parquet").read_bytes()
+    part = swept / "runs" / "first" / "results" / "part-000000.parquet"
+    before = part.read_bytes()
     assert "another --name" in document(*SWEEP, "--name", "first", "--fee", "0.003", status=2)["error"]
     assert document(*SWEEP, "--name", "first")["combos"] == 8
-    after = pl.read_parquet(swept / "runs" / "first" / "results.parquet")
-    (swept / "before.parquet").write_bytes(before)
-    assert after.equals(pl.read_parquet(swept / "before.parquet"))
+    assert part.read_bytes() == before
 
 
 def test_a_damaged_run_is_said_and_the_others_are_listed(
     swept: Path, document: Document, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*SWEEP, "--name", "second"]) == 0
-    table = swept / "runs" / "first" / "results.parquet"
+    table = swept / "runs" / "first" / "results" / "part-000000.parquet"
     table.write_bytes(table.read_bytes()[:1000])
     assert [run["run"] for run in document("results")["runs"]] == ["second"]
     assert main(["results", "first"]) == 1
@@ -258,7 +272,7 @@ class Cross(Strategy):
     assert [one["name"] for one in described["parameters"]] == ["fast", "slow"]
     line = ("sweep", "mine.py:Cross", "--data", MADE, "--param", "fast=5,10,20", "--param", "slow=10,20")
     assert document(*line, "--where", "fast < slow", "--name", "cross")["combos"] == 3
-    document("export", "cross", "--by", "total_return", "--to", "cross.json")
+    document("export", "cross", "--by", "total_return", "--to", "cross.json", *DESPITE)
     assert document("replay", "cross.json")["mismatches"] == 0
     assert 'did you mean "Cross"' in document("strategies", "mine.py:Crss", status=2)["error"]
 

@@ -142,7 +142,7 @@ def test_it_is_swept_exported_and_replayed_with_its_file_given(own: Path, tmp_pa
     values = {"length": [4.0, 9.0], "share": [0.5, 1.0]}
     summary = run_sweep(store, Request(f"{own}:Channel", values, ("made:UP/DOWN:1m",), Costs(fee=0.0), name="own"))
     assert summary.combos == 4
-    done = export(store, Run.open(store, "own"), "trades", to=tmp_path / "own.json")
+    done = export(store, Run.open(store, "own"), "trades", to=tmp_path / "own.json", despite="a test")
     manifest = load_manifest(done.path)
     content = json.loads(done.path.read_text())
     assert "def channel(state, ring, high, low" in content["step_sources"]["own_channel:channel"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.graph import Param, Signals, Strategy
-from engine.research.space import Space, parse_values
+from engine.research.ranges import parse_values
+from engine.research.space import Draw, Space
 from parquet_store import Usage
 
 
@@ -117,7 +119,7 @@ def test_shards_are_the_product_in_order_filtered(
     space = Space.of(Three, given_values, where)
     assert space.size == len(product)
     found = []
-    for shard in space.shards(block):
+    for shard in space.shards(block=block):
         assert 0 < len(shard) <= block
         rows = zip(*(space.values[name][shard.digits[name]].tolist() for name in space.values), strict=True)
         found += list(zip(shard.combo.tolist(), rows, strict=True))
@@ -133,7 +135,12 @@ def test_what_is_not_given_stays_at_its_default_and_doubles_count_once() -> None
         "slow": [30.0, 10.0],
         "width": [2.0],
     }
-    assert space.as_json() == {"values": {"fast": [5], "slow": [30, 10], "width": [2]}, "where": []}
+    assert space.as_json() == {
+        "values": {"fast": [5], "slow": [30, 10], "width": [2]},
+        "where": [],
+        "when": [],
+        "draw": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -209,3 +216,91 @@ def test_a_part_of_a_shard_keeps_numbers_and_digits_together() -> None:
     part = shard.part(2, 5)
     assert part.combo.tolist() == [2, 3, 4]
     np.testing.assert_array_equal(part.digits["fast"], [1, 1, 2])
+
+
+def drawn(space: Space) -> list[tuple[float, ...]]:
+    """Return the parameters of every combination a space visits."""
+    return [
+        row
+        for shard in space.shards()
+        for row in zip(*(shard.column(name).tolist() for name in space.values), strict=True)
+    ]
+
+
+@given(
+    fast=st.lists(st.integers(1, 60), min_size=1, max_size=9, unique=True),
+    slow=st.lists(st.integers(1, 60), min_size=1, max_size=9, unique=True),
+    count=st.integers(1, 120),
+    seed=st.integers(0, 2**32),
+)
+@settings(deadline=None)
+def test_a_draw_is_a_part_of_the_grid_without_doubles_and_the_same_each_time(
+    fast: list[int], slow: list[int], count: int, seed: int
+) -> None:
+    values = {"fast": fast, "slow": slow}
+    whole = Space.of(Three, values)
+    space = Space.of(Three, values, draw=Draw(count, seed, {}))
+    combos = [combo for shard in space.shards() for combo in shard.combo.tolist()]
+    assert len(combos) == min(count, whole.size) == space.count() == space.positions
+    assert combos == sorted(set(combos))
+    assert set(drawn(space)) <= set(drawn(whole))
+    again = Space.from_json(space.as_json(), space.whole)
+    assert [combo for shard in again.shards() for combo in shard.combo.tolist()] == combos
+    assert [space.row(combo) for combo in combos] == [whole.row(combo) for combo in combos]
+
+
+def test_a_draw_from_a_very_large_grid_keeps_its_constraint() -> None:
+    values = {
+        "fast": list(range(1, 5001)),
+        "slow": list(range(1, 5001)),
+        "width": [0.5 + k / 1000 for k in range(3000)],
+    }
+    space = Space.of(Three, values, ["fast < slow"], draw=Draw(5000, 3, {}))
+    rows = drawn(space)
+    assert len(set(rows)) == len(rows) == 5000
+    assert all(fast < slow for fast, slow, _ in rows)
+    other = Space.of(Three, values, ["fast < slow"], draw=Draw(5000, 4, {}))
+    assert len(set(drawn(other)) & set(rows)) < 100
+
+
+def test_points_drawn_from_intervals_fill_them_and_whole_parameters_stay_whole() -> None:
+    draw = Draw(4000, 7, {"fast": (3.0, 20.0), "width": (1.0, 2.5)})
+    space = Space.of(Three, {"slow": [30, 50]}, ["fast * width < 30"], draw=draw)
+    rows = np.array(drawn(space))
+    assert len(rows) == 4000
+    assert (rows[:, 0] * rows[:, 2] < 30).all()
+    assert set(rows[:, 0]) == set(range(3, 21))
+    assert set(rows[:, 1]) == {30.0, 50.0}
+    assert 1.0 <= rows[:, 2].min() < 1.01
+    assert 2.49 < rows[:, 2].max() <= 2.5
+    assert len(set(rows[:, 2])) == 4000  # no two share a width
+    assert [tuple(space.row(k).values()) for k in (0, 17, 3999)] == [tuple(rows[k]) for k in (0, 17, 3999)]
+    cut = [combo for a, b in ((0, 1500), (1500, 4000)) for shard in space.shards(a, b) for combo in shard.combo]
+    assert cut == list(range(4000))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"draw": Draw(10, 0, {"fsat": (1.0, 2.0)})}, 'did you mean "fast"'),
+        ({"draw": Draw(10, 0, {"width": (0.1, 2.0)})}, "parameter width = 0.1: expected a number from 0.5 to 4"),
+        ({"given": {"fast": [1.0]}, "draw": Draw(10, 0, {"fast": (1.0, 2.0)})}, "as values and as an interval"),
+        ({"when": [("fsat", "width > 0")]}, 'did you mean "fast"'),
+        ({"when": [("fast", "widht > 0")]}, 'did you mean "width"'),
+    ],
+)
+def test_a_wrong_draw_or_condition_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(Usage, match=message):
+        Space.of(Three, arguments.pop("given", {}), **arguments)
+
+
+def test_a_parameter_that_depends_on_another_is_varied_only_where_it_counts() -> None:
+    values = {"fast": [5, 6, 7], "width": [0, 1, 2]}
+    space = Space.of(Three, values, when=[("fast", "width > 0")])
+    assert sorted((fast, width) for fast, _, width in drawn(space)) == [
+        (5, 0), (5, 1), (5, 2), (6, 1), (6, 2), (7, 1), (7, 2),
+    ]  # fmt: skip
+    free = Space.of(Three, {"width": [0, 1]}, when=[("fast", "width > 0")], draw=Draw(500, 1, {"fast": (3.0, 9.0)}))
+    rows = drawn(free)
+    assert {fast for fast, _, width in rows if width == 0} == {5.0}
+    assert {fast for fast, _, width in rows if width == 1} == set(range(3, 10))

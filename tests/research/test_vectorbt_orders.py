@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 
 from engine.graph import Sizing
-from engine.research.vectorbt import quantities_of, trade_mismatches
+from engine.research.vectorbt import trade_mismatches
 from engine.research.vectorbt_orders import Outcome, Unsayable, orders
+from engine.research.vectorbt_sizes import quantities_of
 from engine.simulate import REASONS, Costs, Decisions, simulate
 from parquet_store import Usage
 from pipelines import Bars
@@ -131,7 +132,7 @@ def test_both_engines_trade_alike() -> None:
     bars, decisions, costs = batch("yahoo_QQQ_1d_adj.parquet", 99)
     numba, rust = (orders(bars, decisions, costs, engine=engine) for engine in ("numba", "rust"))
     for a, b in zip(numba, rust, strict=True):
-        assert a.trades == b.trades
+        assert a.trades.tobytes() == b.trades.tobytes()
         np.testing.assert_array_equal(a.equity, b.equity)
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from engine.graph import bind
 from engine.research.report import gather, swept_bars, write_report
-from engine.research.report_format import metric_text, number_text, values_text
-from engine.research.report_page import checked, page, section, table
-from engine.research.report_sections import charts_of
+from engine.research.report.text import metric_text, number_text, values_text
+from engine.research.report.page import checked, page, section, table
+from engine.research.report.sections import charts_of
 from engine.research.report_style import decimate
 from engine.research.run import Request, Run, run_sweep
 from engine.simulate import METRICS, Costs, simulate_program
@@ -240,10 +240,10 @@ def test_changed_bars_are_refused_by_name(store: Store) -> None:
 def test_a_table_that_is_not_what_the_engine_gives_is_refused(store: Store) -> None:
     run_sweep(store, Request("mean_reversion", VALUES, (SOURCE,), Costs(), name="altered"))
     run = Run.open(store, "altered")
-    rows = pq.read_table(run.table)
+    rows = pq.read_table(run.part(0))
     place = rows.schema.get_field_index("total_return")
-    wrong = pq.read_table(run.table).column("total_return").to_numpy() * (1.0 + 1e-6)
-    pq.write_table(rows.set_column(place, rows.schema.field(place), [wrong]), run.table)
+    wrong = pq.read_table(run.part(0)).column("total_return").to_numpy() * (1.0 + 1e-6)
+    pq.write_table(rows.set_column(place, rows.schema.field(place), [wrong]), run.part(0))
     with pytest.raises(Failed, match=r"total_return is .* when simulated, .* in the table"):
         write_report(store, Run.open(store, "altered"))
 

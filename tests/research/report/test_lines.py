@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.graph import Bar, Signals, Strategy, bind, columns, ta
-from engine.research.report_lines import Lines, drawn_lines, ref_text
+from engine.research.report.lines import Lines, drawn_lines, ref_text
 from engine.strategies import find_strategy
 from pipelines import Bars
 from tests.parquet_store.made import made_bars

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.research.report_grid import Distribution, Surface
+from engine.research.report.grid import Distribution, Surface
 from engine.research.report_style import AMBER, BLUE, GREY, INK, Figure, axis, layout, line, log_ticks, note
 from engine.simulate import Simulation
 

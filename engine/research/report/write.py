@@ -16,8 +16,8 @@ import numpy as np
 
 from engine.graph import bind, columns
 from engine.graph.drive import Columns
-from engine.research.report_grid import Distribution, distribution, influence
-from engine.research.report_sections import charts_of, sections_of
+from engine.research.report.grid import Distribution, distribution, influence
+from engine.research.report.sections import charts_of, sections_of
 from engine.research.table import Run, metric
 from engine.simulate import METRICS, Simulation, decisions_of, simulate, simulate_program
 from engine.strategies import STRATEGIES, find_strategy
@@ -120,7 +120,7 @@ def write_report(store: Store, run: Run, to: Path | None = None, by: str = "shar
         raise Usage(
             "the report needs plotly, which comes with the extra: pip install 'lockstep-engine[research]'"
         ) from error
-    from engine.research.report_page import page
+    from engine.research.report.page import page
 
     evidence = gather(store, run, by)
     charts = charts_of(evidence)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph.drive import Columns
-from engine.research.report_lines import Lines, ref_text
+from engine.research.report.lines import Lines, ref_text
 from engine.research.report_style import (
     AMBER,
     BLUE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from string import Template
 
-from engine.research.report_format import cell
+from engine.research.report.text import cell
 from engine.research.report_style import FONT, Figure
 
 __all__ = ["chart", "definitions", "page", "section", "table", "tiles"]

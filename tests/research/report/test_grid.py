@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine.research.report_grid import by_source, distribution, influence, surface
+from engine.research.report.grid import by_source, distribution, influence, surface
 from engine.research.run import Request, Run, run_sweep
 from engine.simulate import Costs
 from parquet_store import Store
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def table(run: Run, source: str) -> pl.DataFrame:
     """Return the rows of one series, unknown figures as null."""
-    rows = pl.read_parquet(run.table).with_columns(pl.col("source").cast(pl.String)).filter(pl.col("source") == source)
+    rows = pl.read_parquet(run.files).with_columns(pl.col("source").cast(pl.String)).filter(pl.col("source") == source)
     return rows.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
@@ -101,11 +101,11 @@ def test_a_tail_far_away_is_counted_in_the_last_bar(tmp_path: Path) -> None:
     values = {"range_length": [float(v) for v in range(2, 501)], "width": [0.5, 0.6, 0.7]}
     run_sweep(store, Request("ibs_band", values, (SOURCE,), Costs(), name="tail"))
     run = Run.open(store, "tail")
-    rows = pq.read_table(run.table)
+    rows = pq.read_table(run.part(0))
     place = rows.schema.get_field_index("sharpe")
     made = np.linspace(0.0, 1.0, rows.num_rows)
     made[-1] = 1e6
-    pq.write_table(rows.set_column(place, rows.schema.field(place), [made]), run.table)
+    pq.write_table(rows.set_column(place, rows.schema.field(place), [made]), run.part(0))
     found = distribution(run, "sharpe", SOURCE)
     assert found.beyond >= 1
     assert found.low + found.width * len(found.counts) < 2.0

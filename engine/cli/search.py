@@ -1,0 +1,209 @@
+"""``lockstep search``: let Optuna choose what to try next."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from engine.cli.options import AsJson, StorePath, memory_size, open_store, ranges
+from engine.cli.output import Output
+from engine.cli.sweep import conditional, costs_of, sizing_of
+from engine.cli.verdict import show_verdict
+from parquet_store.errors import Usage
+
+WIDTH = 110
+SHOWN = 20  # points of a front that people are shown
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("search")(search)
+
+
+def search(
+    strategy: Annotated[
+        str, typer.Argument(metavar="STRATEGY", help="Its name, or FILE.py:CLASS.", show_default=False)
+    ],
+    data: Annotated[str, typer.Option(metavar="SOURCE", help="One series, as in sample:NASDAQ:1d.")],
+    timeframe: Annotated[
+        str | None, typer.Option(metavar="4h", help="The source at this timeframe, made of it where absent.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUES",
+            help="As in name=14,21 (choices), name=7:28:1 (evenly spaced, in order) or name=15:40 (an interval); "
+            "may be given again.",
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="'A < B'", help="Evaluate only such points; may be given again.")
+    ] = None,
+    when: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'NAME: A > 0'", help="Vary NAME only where this holds; may be given again."),
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC",
+            help="What to look for, as in sharpe, max_drawdown, turnover, trades:min; again for a front; else sharpe.",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="In all, those of earlier calls included.")] = 1_000,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Points proposed and evaluated at once.")] = 256,
+    sampler: Annotated[
+        str | None,
+        typer.Option(metavar="tpe|cmaes|nsga2|random", help="What proposes; else tpe, for a front nsga2."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampler: the same seed and batch, the same trials.")] = 0,
+    pruning: Annotated[
+        bool, typer.Option("--pruning/--no-pruning", help="Give up what is poor over the first third of the bars.")
+    ] = True,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="An Optuna storage, or journal:FILE; else SQLite in the search's folder."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the search and its run; else made of its plan.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with --name; refused where there is no such search.")
+    ] = False,
+    fee: Annotated[float | None, typer.Option(help="Fraction of each fill; else 0.001.")] = None,
+    slippage: Annotated[float | None, typer.Option(help="Fraction of the price, on each fill; else 0.0005.")] = None,
+    sizing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="all_in, fixed_fraction:fraction=0.5, fixed_ratio:delta=500,unit=0.02, "
+            "atr_risk:risk=0.01 or kelly:fraction=0.5,cap=0.25; else the strategy's own.",
+        ),
+    ] = None,
+    initial_cash: Annotated[float | None, typer.Option(help="In quote currency; else 10,000.")] = None,
+    leverage: Annotated[float | None, typer.Option(help="Largest notional over equity; else 1.")] = None,
+    short: Annotated[
+        bool | None, typer.Option("--short/--no-short", help="Allow short positions; else with perpetuals only.")
+    ] = None,
+    size_at: Annotated[
+        str | None, typer.Option(metavar="decision|fill", help="When a size is fixed; else decision.")
+    ] = None,
+    price_tick: Annotated[float | None, typer.Option(help="The venue's step of prices; else none.")] = None,
+    quantity_step: Annotated[float | None, typer.Option(help="The venue's step of quantities; else none.")] = None,
+    min_notional: Annotated[
+        float | None, typer.Option(help="The venue's smallest order, quote currency; else none.")
+    ] = None,
+    contract_size: Annotated[float | None, typer.Option(help="Base currency in a contract; else none.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="TIME", help="First bar, as in 2020-01-01 (UTC).")] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Bars before this time only.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Else one for each processor.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="For columns and bitmaps at one time, as in 1GB; else 192MB.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="local|ray://...", help="Let Ray's workers evaluate the points.")
+    ] = None,
+    store: StorePath = None,
+    json: AsJson = False,
+) -> None:
+    """Search the parameters with Optuna instead of trying them all; what it finds is a run like a sweep's.
+
+    The same command again, under the same --name, goes on where it was stopped, or to more --trials.
+
+    \b
+    Example:
+      lockstep search mean_reversion --data sample:NASDAQ:1d --param rsi_length=2:30 --param oversold=15:45 --trials 999
+      lockstep search mine.py:Cross --data sample:SP500:1d --param fast=5:50:1 --param slow=9:99:3 --where 'fast < slow'
+      lockstep search mean_reversion --data sample:NASDAQ:1d --param oversold=9:45 --objective sharpe --objective fees
+    """
+    from engine.research.request import Request
+    from engine.research.search import Search, run_search, searches
+
+    out, place = Output(json), open_store(store)
+    if resume and (name is None or name not in searches(place)):
+        from parquet_store import unknown
+
+        if name is None:
+            raise Usage("--resume goes on with a search by its name: add --name NAME")
+        raise unknown("search", name, searches(place))
+    numbers = {
+        "fee": fee,
+        "slippage": slippage,
+        "initial_cash": initial_cash,
+        "leverage": leverage,
+        "price_tick": price_tick,
+        "quantity_step": quantity_step,
+        "min_notional": min_notional,
+        "contract_size": contract_size,
+        "size_at": size_at,
+    }
+    values, intervals = ranges(param or ())
+    request = Request(
+        strategy=strategy,
+        values=values,
+        intervals=intervals,
+        where=tuple(where or ()),
+        when=tuple(conditional(text) for text in when or ()),
+        sources=(data,),
+        timeframes=() if timeframe is None else (timeframe.strip(),),
+        costs=costs_of(numbers, [data], short),
+        sizing=None if sizing is None else sizing_of(sizing),
+        name=name,
+        start=start,
+        end=end,
+        threads=threads,
+        memory=None if memory is None else memory_size(memory),
+        cluster=cluster,
+    )
+    asked = Search(request, tuple(objective or ("sharpe",)), trials, batch, sampler, seed, pruning, storage)
+    with out.progress("search", "trials") as progress:
+        told = run_search(place, asked, progress)
+    if json:
+        out.document(told)
+    else:
+        show_search(told, out)
+
+
+def show_search(told: Mapping[str, Any], out: Output) -> None:
+    """Print what a search found."""
+    from engine.cli.figures import annualised, compare
+
+    wanted = " and ".join(f"{one['name']} ({one['direction'][:3]})" for one in told["objectives"])
+    out.say(
+        f"search {told['search']}: {told['trials']:,} trials for {wanted} by {told['sampler']}: {told['complete']:,} "
+        f"complete, {told['pruned']:,} pruned, {told['failed']:,} failed; {told['points']:,} distinct points; "
+        f"{told['seconds']['evaluating']:.1f} s evaluating, {told['seconds']['proposing_and_storing']:.1f} s besides"
+    )
+    if told["front"] is not None:
+        show_front(told, out)
+    best = told["best"]
+    compare(out, {"best": best["metrics"], "buy and hold": told["benchmark"]})
+    annualised(out, told["sources"])
+    first = told["objectives"][0]["name"]
+    params = ",".join(f"{key}={value!r}" for key, value in best["params"].items())  # every digit, as export wants them
+    out.say(f"best by {first}, trial {best['number']:,}: {params}")
+    show_verdict(told["verdict"], out)
+    for line in told["warnings"]:
+        out.say(textwrap.fill(f"WARNING: {line}", WIDTH, subsequent_indent="  "))
+    out.say(f"the trials are in {told['storage']}; next: lockstep results {told['run']}")
+
+
+def show_front(told: Mapping[str, Any], out: Output) -> None:
+    """Print the points no other one beats in every objective."""
+    from engine.cli.figures import figure
+
+    front = told["front"]
+    out.say(f"{len(front):,} points that no other one beats in every objective:")
+    objectives, sampled = [one["name"] for one in told["objectives"]], told["sampled"]
+    shown = front[:: max(1, -(-len(front) // SHOWN))]
+    rows = [
+        [row["number"], *(figure(name, row["objectives"][name]) for name in objectives)]
+        + [figure(name, row["params"][name]) for name in sampled]
+        for row in shown
+    ]
+    out.table(["trial", *objectives, *sampled], rows, right=True)
+    if len(shown) < len(front):
+        out.say(f"{len(shown)} of {len(front):,} are shown; --json has them all")
