@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.graph import bind
+from engine.graph import Bar, Signals, bind
 from engine.graph.strategy import Strategy
 from engine.research import lanes
 from engine.research.space import Space
 from engine.research.sweep import Found, Sweep, block_bounds, sweep_bars
 from engine.research.trades import SLOT, STAMP, USED, Memory, new_memory
-from engine.simulate import Costs, Simulation, simulate_program
+from engine.simulate import METRICS, Costs, Simulation, simulate_program
 from engine.strategies import STRATEGIES
 from pipelines import Bars
 from tests.data import needs_data
@@ -150,3 +150,21 @@ def test_trades_that_climb_out_of_the_water_are_measured_to_the_bar() -> None:
     space = Space.of(LongTurns, {"low_level": [25.0, 35.0, 49.0], "rsi_length": [2, 3, 9], "stop_atr": [0.0, 3.0]})
     for series in (bars, rising):
         assert_swept_is_plain(series, Sweep(LongTurns, space, Costs(fee=0.0001, slippage=0.0001)))
+
+
+def test_a_dip_within_a_trade_that_has_climbed_out_of_the_water_counts_in_full() -> None:
+    class ByVolume(Strategy):
+        def signals(self, bar: Bar) -> Signals:
+            return Signals(entry=bar.volume > 1.5, exit=bar.volume < 0.5)
+
+    close, volume = np.full(120, 100.0), np.ones(120)
+    close[3:12] = 98.0  # a first trade loses, a second begins at bar 9 under water,
+    close[12:15] = 110.0  # climbs out of it,
+    close[15:81] = 105.0  # dips for longer than anything before,
+    close[81:] = 112.0  # and ends at its peak
+    volume[[2, 8]], volume[[5, 100]] = 2.0, 0.0
+    time = 3_600_000 * np.arange(400_000, 400_120)
+    bars = Bars.from_arrays("made:A/B:1h", "1h", time, close, close, close, close, volume)
+    sweep = Sweep(ByVolume, Space.of(ByVolume, {}), Costs())
+    assert_swept_is_plain(bars, sweep)
+    assert swept(bars, sweep).metrics[0, METRICS.index("max_drawdown_bars")] == 66
