@@ -31,11 +31,15 @@ def anchors(number: NDArray[np.int64], before: int | None = None) -> NDArray[np.
     ndarray of uint8, shape (n,)
         1 where ``number // 1024`` differs from that of the bar before.
     """
-    block = number // ANCHOR_BARS
-    flags = np.empty(number.size, np.uint8)
+    flags = np.zeros(number.size, np.uint8)
     if number.size:
-        flags[0] = before is not None and block[0] != before // ANCHOR_BARS
-        flags[1:] = block[1:] != block[:-1]
+        first, last = int(number[0]) // ANCHOR_BARS, int(number[-1]) // ANCHOR_BARS
+        if last - first < number.size:  # look the few starts of blocks up instead of looking at every bar
+            flags[np.searchsorted(number, np.arange(first + 1, last + 1) * ANCHOR_BARS)] = 1
+        else:
+            block = number // ANCHOR_BARS
+            flags[1:] = block[1:] != block[:-1]
+        flags[0] = before is not None and first != before // ANCHOR_BARS
     return flags
 
 
