@@ -3,6 +3,7 @@
 import numpy as np
 
 from engine.jit import inlined
+from engine.kernels.calm import entered, equal_values, leaving, until_equal
 from engine.kernels.fused import fma
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
@@ -74,11 +75,44 @@ def wilder_step(state, price, *, length: int):
     return (seen, value), value if seen >= length else np.nan
 
 
+@inlined
+def sma_block(state, ring, count, price, mean, room, length):
+    """Run `sma_step` over calm bars."""
+    seen, at, same, last, centre, total = state
+    done = until_equal(price, last, same, length, count)
+    change = room
+    leaving(ring, at, length, price, done, change)
+    for j in range(done):
+        store(change, j, load(price, j) - load(change, j))
+    running = total
+    for j in range(done):
+        running += load(change, j)
+        store(mean, j, running)
+    lost = 0
+    for j in range(done):
+        value = fma(load(mean, j), 1.0 / length, centre)
+        lost += not abs(load(change, j)) <= LOSS * abs(value)
+        store(mean, j, value)
+    if lost > 0:
+        done = 0
+        while abs(load(change, done)) <= LOSS * abs(load(mean, done)):
+            done += 1
+        running = total
+        for j in range(done):
+            running += load(change, j)
+    if done == 0:
+        return state, 0
+    same = equal_values(price, last, same, done)
+    at = entered(ring, at, length, price, done)
+    return (seen, at, same, load(price, done - 1), centre, running), done
+
+
 @step(
     outputs=("sma",),
     state=(0, 0, 0, 0.0, 0.0, 0.0),
     counts=(0, 1, 2),
     settled=lambda state, length: state[0] >= length,
+    block=sma_block,
     ring=lambda length: length,
 )
 def sma_step(state, ring, anchor, price, *, length: int):

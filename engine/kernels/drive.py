@@ -25,6 +25,7 @@ from engine.kernels.step import Step
 LARGEST = np.finfo(np.float64).max
 BLOCK = 512  # bars that are looked through for unknown values at once: a column of them is 4 kB
 INLINE = {"forceinline": True}
+ROOMS = 4  # columns of a block that a step's block form may use for itself
 BRIEF = 8  # fewer bars than this are not worth looking through
 
 
@@ -84,6 +85,8 @@ def room_for_constants(step): ...
 def known_inputs(step, heads, count): ...
 def settled(step, state, params): ...
 def remembers(step): ...
+def in_blocks(step): ...
+def run_block(step, state, ring, count, heads, ends, room, params): ...
 
 
 @overload(fresh_inputs, jit_options=INLINE)
@@ -122,6 +125,31 @@ def _remembers(step):
     return lambda step: value
 
 
+@overload(in_blocks, jit_options=INLINE)
+def _in_blocks(step):
+    value = step.step.block is not None
+    return lambda step: value
+
+
+@overload(run_block, jit_options=INLINE)
+def _run_block(step, state, ring, count, heads, ends, room, params):
+    block = step.step.block
+    if block is None:
+        return lambda step, state, ring, count, heads, ends, room, params: (state, 0)
+    if step.step.has_ring:
+        call = lambda state, ring, count, heads, ends, room, params: block(  # noqa: E731
+            state, ring, count, *(heads + ends + (room,) + params)
+        )
+    else:
+        call = lambda state, ring, count, heads, ends, room, params: block(  # noqa: E731
+            state, count, *(heads + ends + (room,) + params)
+        )
+    call = inlined(call)
+    return lambda step, state, ring, count, heads, ends, room, params: call(
+        state, ring, count, heads, ends, room, params
+    )
+
+
 @overload(settled, jit_options=INLINE)
 def _settled(step, state, params):
     function = step.step.settled
@@ -133,7 +161,7 @@ def _settled(step, state, params):
 
 @overload(room_for_constants, jit_options=INLINE)
 def _room_for_constants(step):
-    room = stack_floats(BLOCK * len(step.step.inputs))
+    room = stack_floats(BLOCK * (len(step.step.inputs) + ROOMS))
     return lambda step: room()
 
 
@@ -307,7 +335,19 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
             if clear and not sees_unknown(step):
                 clear = known_inputs(step, heads, end - at)
         if clear:
-            for j in range(end - at):
+            j = 0
+            while j < end - at:
+                if in_blocks(step):
+                    left, put = heads, ends
+                    for k in range(len(heads)):
+                        left = tuple_setitem(left, k, heads[k] + np.uintp(8 * j))
+                    for k in range(len(ends)):
+                        put = tuple_setitem(put, k, ends[k] + np.uintp(8 * j))
+                    room = constants + np.uintp(8 * BLOCK * len(heads))
+                    held, done = run_block(step, held, ring, end - at - j, left, put, room, settings)
+                    j += done
+                    if j == end - at:
+                        break
                 for k in range(len(values)):
                     value = load_float(heads[k], j)
                     assume(value == value or sees_unknown(step))
@@ -316,6 +356,7 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
                 held, found = apply(step, held, ring, False, values, settings)
                 for k in range(len(found)):
                     store_float(ends[k], j, found[k] if remembers(step) else canonical(found[k]))
+                j += 1
             if remembers(step):  # apart: what depends on the bar before it is not slowed, and this takes many at once
                 for k in range(len(ends)):
                     make_canonical(ends[k], end - at)

@@ -49,6 +49,8 @@ class Step:
         For each place of the state, whether the function takes and returns a whole number there (int64 when compiled).
     settled : callable or None
         Compiled: from the state and the parameters to whether the step is past its warm-up for good.
+    block : callable or None
+        Compiled: the step over many calm bars at once.
     ring : callable or None
         From the parameters to the number of float64 the step's window needs.
     has_ring, has_anchor : bool
@@ -72,6 +74,7 @@ class Step:
     state: tuple[float, ...]
     counts: tuple[bool, ...]
     settled: Any
+    block: Any
     ring: Callable[..., int] | None
     has_ring: bool
     has_anchor: bool
@@ -129,6 +132,7 @@ def step(
     state: tuple[float, ...] = (),
     counts: tuple[int, ...] = (),
     settled: Callable[..., bool] | None = None,
+    block: Callable[..., Any] | None = None,
     ring: Callable[..., int] | None = None,
     sees_unknown: bool = False,
     name: str | None = None,
@@ -146,6 +150,10 @@ def step(
     settled : callable, optional
         From the state and the parameters, in order, to whether the warm-up is over.  Once true it must stay true: the
         compiler then leaves the warm-up out of the loop over history.  It cannot change a result.
+    block : callable, optional
+        ``block(state, [ring], count, inputs..., outputs..., room, parameters...) -> (state, done)``: the step over up
+        to ``count`` known bars after the warm-up and without an anchor; inputs, outputs and 4 x 512 float64 of room
+        are addresses.  It must give the bits of the step, and may stop early, before any bar it does not handle.
     ring : callable, optional
         From the parameters, in order, to the number of float64 the window needs.
     sees_unknown : bool
@@ -161,7 +169,7 @@ def step(
     """
 
     def register(function: Callable[..., Any]) -> Step:
-        made = _make(function, outputs, state, counts, settled, ring, sees_unknown, name)
+        made = _make(function, outputs, state, counts, settled, block, ring, sees_unknown, name)
         other = STEPS.get(made.name)
         if other is not None and other.function.__module__ != function.__module__:
             raise Usage(f"{made.name}: {other.function.__module__} has a step of that name; choose another")
@@ -184,6 +192,7 @@ def _make(
     state: tuple[float, ...],
     counts: tuple[int, ...],
     settled: Callable[..., bool] | None,
+    block: Callable[..., Any] | None,
     ring: Callable[..., int] | None,
     sees_unknown: bool,
     name: str | None,
@@ -227,12 +236,13 @@ def _make(
         state=tuple(float(v) for v in state),
         counts=tuple(k in counts for k in range(len(state))),
         settled=settled and inlined(settled),
+        block=block,
         ring=ring,
         has_ring=has_ring,
         has_anchor=has_anchor,
         sees_unknown=sees_unknown,
         compiled=inlined(flat),
-        told=lambda: meaning(function, ring, declared),
+        told=lambda: meaning(function, {"ring": ring, "settled": settled, "block": block}, declared),
         original=function,
     )
     if not own:  # a user's file may change or vanish while the program runs: read it now, and say now what is wrong

@@ -11,6 +11,8 @@ from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.volatility import reach
 
+PIECE = 128  # bars taken at once: four columns of them stay in the first cache
+
 
 @inlined
 def larger(a, b):
@@ -110,11 +112,70 @@ def lowest_step(state, ring, price, *, length: int):
     return (1, 0, math.inf), bottom
 
 
+@inlined
+def moves(high_before, low_before, close_before, high, low):
+    """Return the upward and the downward movement of a bar and its true range."""
+    rise, fall = high - high_before, low_before - low
+    up = rise if rise > larger(fall, 0.0) else 0.0
+    down = fall if fall > larger(rise, 0.0) else 0.0
+    return up, down, reach(close_before, high, low)
+
+
+@inlined
+def adx_block(state, count, high, low, close, plus_di, minus_di, adx, room, length):
+    """Run `adx_step` over bars with movement."""
+    seen, ratios, high_before, low_before, close_before, plus, minus, width, index = state
+    column = np.uintp(8 * PIECE)
+    ups, downs, spans, shares = room, room + column, room + 2 * column, room + 3 * column
+    done = min(count, PIECE)
+    up, down, span = moves(high_before, low_before, close_before, load(high, 0), load(low, 0))
+    store(ups, 0, up)
+    store(downs, 0, down)
+    store(spans, 0, span)
+    for j in range(1, done):
+        before = load(high, j - 1), load(low, j - 1), load(close, j - 1)
+        up, down, span = moves(before[0], before[1], before[2], load(high, j), load(low, j))
+        store(ups, j, up)
+        store(downs, j, down)
+        store(spans, j, span)
+    keep = 1.0 - 1.0 / length
+    for j in range(done):
+        plus = fma(keep, plus, load(ups, j))
+        minus = fma(keep, minus, load(downs, j))
+        width = fma(keep, width, load(spans, j))
+        store(ups, j, plus)
+        store(downs, j, minus)
+        store(spans, j, width)
+    still = 0
+    for j in range(done):
+        moved = load(ups, j) + load(downs, j)
+        calm = moved > 0.0 and load(spans, j) > 0.0
+        still += not calm
+        scale = 100.0 / load(spans, j)
+        store(plus_di, j, scale * load(ups, j))
+        store(minus_di, j, scale * load(downs, j))
+        ratio = 100.0 * (abs(load(ups, j) - load(downs, j)) / moved)
+        store(shares, j, 1.0 / length * ratio)
+    if still > 0:
+        done = 0
+        while load(ups, done) + load(downs, done) > 0.0 and load(spans, done) > 0.0:
+            done += 1
+    if done == 0:
+        return state, 0
+    for j in range(done):
+        index = fma(keep, index, load(shares, j))
+        store(adx, j, index)
+    t = done - 1
+    bar = load(high, t), load(low, t), load(close, t)
+    return (seen, ratios, bar[0], bar[1], bar[2], load(ups, t), load(downs, t), load(spans, t), index), done
+
+
 @step(
     outputs=("plus_di", "minus_di", "adx"),
     state=(0, 0, *(0.0,) * 7),
     counts=(0, 1),
     settled=lambda state, length: state[0] >= length and state[1] >= length,
+    block=adx_block,
 )
 def adx_step(state, high, low, close, *, length: int):
     """Advance Wilder's directional indicators and their average index by one closed bar.
@@ -145,10 +206,7 @@ def adx_step(state, high, low, close, *, length: int):
     seen, ratios, high_before, low_before, close_before, plus, minus, width, index = state
     if seen == 0:
         return (1, 0, high, low, close, 0.0, 0.0, 0.0, 0.0), (np.nan, np.nan, np.nan)
-    rise, fall = high - high_before, low_before - low
-    up = rise if rise > larger(fall, 0.0) else 0.0
-    down = fall if fall > larger(rise, 0.0) else 0.0
-    span = reach(close_before, high, low)
+    up, down, span = moves(high_before, low_before, close_before, high, low)
     if seen < length:
         sums = plus + up, minus + down, width + span
         return (seen + 1, 0, high, low, close, *sums, 0.0), (np.nan, np.nan, np.nan)

@@ -6,12 +6,58 @@ import numpy as np
 
 from engine.jit import inlined
 from engine.kernels.average import seeded
+from engine.kernels.calm import entered, equal_values, leaving, until_equal
 from engine.kernels.fused import fma
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import centred_sums, following
 
 MOVED = 256.0  # squares this many times the spread have lost 8 bits of it to where the centre is: sum afresh
+PIECE = 128  # bars taken at once where a fresh sum is wanted every few hundred bars
+
+
+@inlined
+def is_calm(square, gone, spread, length):
+    return square + gone * gone <= (MOVED + 4.0 * length) * spread
+
+
+@inlined
+def moments_block(state, ring, count, price, mean, deviation, room, length):
+    """Run `moments_step` over calm bars."""
+    seen, at, same, last, centre, total, square = state
+    weight = 1.0 / length
+    done = until_equal(price, last, same, length, min(count, PIECE))
+    gone, totals, squares = room, room + np.uintp(8 * PIECE), room + np.uintp(16 * PIECE)
+    leaving(ring, at, length, price, done, gone)
+    for j in range(done):
+        came, went = load(price, j) - centre, load(gone, j) - centre
+        store(totals, j, came - went)
+        store(squares, j, came + went)
+        store(gone, j, went)
+    for j in range(done):
+        change = load(totals, j)
+        total += change
+        square = fma(change, load(squares, j), square)
+        store(totals, j, total)
+        store(squares, j, square)
+    lost = 0
+    for j in range(done):
+        spread = fma(load(totals, j) * -weight, load(totals, j), load(squares, j))
+        calm = is_calm(load(squares, j), load(gone, j), spread, length)
+        lost += not calm
+        store(deviation, j, math.sqrt(spread * weight) if spread > 0.0 else 0.0)
+        store(mean, j, fma(load(totals, j), weight, centre))
+        store(gone, j, 1.0 if calm else 0.0)
+    if lost > 0:
+        done = 0
+        while load(gone, done) > 0.0:
+            done += 1
+    if done == 0:
+        return state, 0
+    same = equal_values(price, last, same, done)
+    at = entered(ring, at, length, price, done)
+    last = load(price, done - 1)
+    return (seen, at, same, last, centre, load(totals, done - 1), load(squares, done - 1)), done
 
 
 @step(
@@ -19,6 +65,7 @@ MOVED = 256.0  # squares this many times the spread have lost 8 bits of it to wh
     state=(0, 0, 0, 0.0, 0.0, 0.0, 0.0),
     counts=(0, 1, 2),
     settled=lambda state, length: state[0] >= length,
+    block=moments_block,
     ring=lambda length: length,
 )
 def moments_step(state, ring, anchor, price, *, length: int):
@@ -66,7 +113,7 @@ def moments_step(state, ring, anchor, price, *, length: int):
     total += came - gone
     square = fma(came - gone, came + gone, square)
     spread = fma(total * -weight, total, square)
-    if stale or not square + gone * gone <= (MOVED + 4.0 * length) * spread:
+    if stale or not is_calm(square, gone, spread, length):
         centre, total, square = centred_sums(ring, at, length)
         spread = fma(total * -weight, total, square)
     deviation = math.sqrt(spread * weight) if spread > 0.0 else 0.0

@@ -5,11 +5,13 @@ import math
 import numpy as np
 
 from engine.jit import inlined
+from engine.kernels.calm import entered, leaving
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import LOSS, following
 
 THIRD = 1.0 / 3.0
+PIECE = 256  # bars taken at once
 
 
 @inlined
@@ -27,11 +29,73 @@ def weighted_sums(ring, first, length):
     return centre, money, traded
 
 
+@inlined
+def until_quiet(volume, quiet, length, count):
+    """Return the first bar that ends ``length`` bars without volume, ``count`` if there is none."""
+    silent = 0
+    for j in range(count):
+        silent += load(volume, j) == 0.0
+    if quiet + silent < length:
+        return count
+    for j in range(count):
+        quiet = quiet + 1 if load(volume, j) == 0.0 else 0
+        if quiet == length:
+            return j
+    return count
+
+
+@inlined
+def vwap_block(state, ring, count, high, low, close, volume, vwap, room, length):
+    """Run `vwap_step` over calm bars."""
+    seen, at, quiet, centre, money, traded = state
+    done = until_quiet(volume, quiet, length, min(count, PIECE))
+    column = np.uintp(8 * PIECE)
+    prices, gone, leaving_prices, moneys = room, room + column, room + 2 * column, room + 3 * column
+    for j in range(done):
+        store(prices, j, (load(high, j) + load(low, j) + load(close, j)) * THIRD)
+    leaving(ring, at, length, prices, done, leaving_prices)
+    leaving(ring + np.uintp(8) * np.uintp(length), at, length, volume, done, gone)
+    for j in range(done):
+        left = (load(leaving_prices, j) - centre) * load(gone, j)
+        store(moneys, j, (load(prices, j) - centre) * load(volume, j) - left)
+        store(leaving_prices, j, load(volume, j) - load(gone, j))
+    for j in range(done):
+        money += load(moneys, j)
+        traded += load(leaving_prices, j)
+        store(moneys, j, money)
+        store(leaving_prices, j, traded)
+    lost = 0
+    for j in range(done):
+        value = centre + load(moneys, j) / load(leaving_prices, j)
+        lost += not is_sound(load(gone, j), load(leaving_prices, j), centre, value)
+        store(vwap, j, value)
+    if lost > 0:
+        done = 0
+        while is_sound(load(gone, done), load(leaving_prices, done), centre, load(vwap, done)):
+            done += 1
+    if done == 0:
+        return state, 0
+    back = done - 1
+    while back >= 0 and load(volume, back) == 0.0:
+        back -= 1
+    quiet = done - 1 - back if back >= 0 else quiet + done
+    following_at = entered(ring, at, length, prices, done)
+    entered(ring + np.uintp(8) * np.uintp(length), at, length, volume, done)
+    return (seen, following_at, quiet, centre, load(moneys, done - 1), load(leaving_prices, done - 1)), done
+
+
+@inlined
+def is_sound(gone, traded, centre, value):
+    """Return whether what left has not eaten the digits of what remains; false where nothing was traded."""
+    return traded > 0.0 and gone <= LOSS * traded and abs(centre) <= LOSS * abs(value)
+
+
 @step(
     outputs=("vwap",),
     state=(0, 0, 0, 0.0, 0.0, 0.0),
     counts=(0, 1, 2),
     settled=lambda state, length: state[0] >= length,
+    block=vwap_block,
     ring=lambda length: 2 * length,
 )
 def vwap_step(state, ring, anchor, high, low, close, volume, *, length: int):
@@ -80,7 +144,7 @@ def vwap_step(state, ring, anchor, high, low, close, volume, *, length: int):
     money += (price - centre) * volume - leaving
     traded += volume - gone
     value = centre + money / traded
-    if stale or not (gone <= LOSS * traded and abs(centre) <= LOSS * abs(value)):
+    if stale or not is_sound(gone, traded, centre, value):
         centre, money, traded = weighted_sums(ring, at, length)
         value = centre + money / traded
     return (seen, at, quiet, centre, money, traded), value if traded > 0.0 else np.nan
