@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def column_memory(rows: int, bars: int) -> NDArray[np.float64]:
     if block is None:
         block = np.empty(size)
     # every view of the array keeps the owner alive, so the block comes back after the last of them
-    owner = (ctypes.c_double * size).from_address(block.ctypes.data)
+    owner: Any = (ctypes.c_double * size).from_address(block.ctypes.data)
     weakref.finalize(owner, _keep, block).atexit = False
     return np.frombuffer(owner, np.float64).reshape(rows, bars)
 

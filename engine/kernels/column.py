@@ -77,8 +77,8 @@ def column(
         raise Usage(f"{step.name}: got inputs of {sizes} bars, expected {len(step.inputs)} of one length")
     settings = step.check(params)
     n = sources[0].size
-    flags = anchors(np.arange(n) if number is None else number)
     outputs = tuple(np.empty(n) for _ in step.outputs)
+    flags = anchors(np.arange(n) if number is None else number) if step.has_anchor else np.zeros(1, np.uint8)
     into = np.array([(x.ctypes.data, 1) for x in sources], np.uint64)
     out = np.array([(x.ctypes.data, 1) for x in outputs], np.uint64)
     values, state, ring = (

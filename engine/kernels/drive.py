@@ -24,7 +24,7 @@ from engine.kernels.step import Step
 
 LARGEST = np.finfo(np.float64).max
 BLOCK = 512  # bars that are looked through for unknown values at once: a column of them is 4 kB
-INLINE = {"forceinline": True}
+INLINE: Any = {"forceinline": True}
 ROOMS = 4  # columns of a block that a step's block form may use for itself
 BRIEF = 8  # fewer bars than this are not worth looking through
 
@@ -369,7 +369,7 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
                     values = tuple_setitem(values, k, value)
                 found = unknown
                 if known or sees_unknown(step):
-                    held, found = apply(step, held, ring, load_flag(anchors, i), values, settings)
+                    held, found = apply(step, held, ring, sees_anchor(step) and load_flag(anchors, i), values, settings)
                 for k in range(len(found)):
                     store_float(sinks[k], np.intp(steps[k]) * i, canonical(found[k]))
         at = end
