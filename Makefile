@@ -36,6 +36,7 @@ fix: setup ## format and mend what ruff can mend
 
 bench: setup ## run the benchmarks; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.bench_sweep
+	$(BIN)/python -m benchmarks.bench_kernels
 
 clean: ## remove the environment, caches and the demo's store
 	rm -rf .venv .lockstep .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -16,26 +16,44 @@ from pipelines import Bars
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("LOCKSTEP_TEST_DATA", ROOT.parent / "shared" / "data"))
 RESULTS = Path(__file__).resolve().parent / "results"
-HOUR = 3_600_000
+MINUTE, HOUR = 60_000, 3_600_000
 
 
 def hourly_bars(count: int) -> tuple[Bars, str]:
     """Return ``count`` hours of BTC/USDT and what they are; a seeded random walk where the market data is absent."""
     path = DATA / "binance_BTC-USDT_1h.parquet"
     if path.is_file():
-        import polars as pl
+        return read_bars(path, "binance:BTC/USDT:1h", 0, count), "BTC/USDT hours from 2018"
+    return walk(count, "1h", HOUR), "a seeded random walk"
 
-        frame = pl.read_parquet(path).head(count)
-        times = frame["ts"].dt.epoch("ms").to_numpy()
-        columns = [frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")]
-        return Bars.from_arrays("binance:BTC/USDT:1h", "1h", times, *columns), "BTC/USDT hours from 2018"
+
+def minute_bars(count: int) -> tuple[Bars, str]:
+    """Return the last ``count`` minutes of 2018 of BTC/USD and what they are; else a seeded random walk."""
+    path = DATA / "bitfinex_BTC-USD_1m.parquet"
+    if path.is_file():
+        return read_bars(path, "bitfinex:BTC/USD:1m", -count, count), "BTC/USD minutes to the end of 2018"
+    return walk(count, "1m", MINUTE), "a seeded random walk"
+
+
+def read_bars(path: Path, source: str, start: int, count: int) -> Bars:
+    """Return rows of a bar file, from the end where ``start`` is negative."""
+    import polars as pl
+
+    frame = pl.read_parquet(path).slice(start, count)
+    times = frame["ts"].dt.epoch("ms").to_numpy()
+    columns = [frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")]
+    return Bars.from_arrays(source, source.rsplit(":", 1)[1], times, *columns)
+
+
+def walk(count: int, timeframe: str, milliseconds: int) -> Bars:
+    """Return a seeded random walk with fat tails."""
     rng = np.random.default_rng(1)
     close = 10_000 * np.exp(np.cumsum(rng.standard_t(4, count) * 0.004))
     open = np.concatenate([close[:1], close[:-1]])
     high, low = np.maximum(open, close) * 1.001, np.minimum(open, close) * 0.999
-    times = 1_514_764_800_000 + HOUR * np.arange(count)
-    made = Bars.from_arrays("synthetic:WALK/USDT:1h", "1h", times, open, high, low, close, np.ones(count))
-    return made, "a seeded random walk"
+    times = 1_514_764_800_000 + milliseconds * np.arange(count)
+    volume = rng.exponential(1.0, count)
+    return Bars.from_arrays(f"synthetic:WALK/USDT:{timeframe}", timeframe, times, open, high, low, close, volume)
 
 
 def machine() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from engine.graph.foreign import foreign_columns, refuse_foreign
 from engine.graph.machine import Machine
 from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
+from engine.graph.spare import column_memory
 from engine.kernels.column import ANCHOR_BARS, anchors
 from parquet_store.errors import Failed, Usage
 from pipelines import Bars
@@ -70,7 +71,7 @@ def columns(program: Program, bars: Bars, tile: int | None = None) -> Columns:
         raise Usage(f"tiles of {tile} bars: expected at least 1")
     machine = Machine(program)
     n = len(bars)
-    values = np.empty((machine.outputs, n))
+    values = column_memory(machine.outputs, n)
     fields = {name: getattr(bars, name) for name in FIELDS}
     machine.point(list(fields.values()), list(values), 1)
     for node, made in foreign_columns(program, bars):

@@ -117,9 +117,7 @@ def roc(price: Number, length: Length) -> Number:
 
 def macd(price: Number, fast: Length = 12, slow: Length = 26, signal: Length = 9) -> MACD:
     """Moving average convergence and divergence: ema(fast) - ema(slow), its ema(signal), and their difference."""
-    line = ema(price, fast) - ema(price, slow)
-    smooth = ema(line, signal)
-    return MACD(line, smooth, line - smooth)
+    return MACD(*call("macd", (price,), {"fast": fast, "slow": slow, "signal": signal}))
 
 
 def true_range(bar: Bar) -> Number:

@@ -3,26 +3,33 @@
 import numpy as np
 
 from engine.jit import inlined
+from engine.kernels.calm import entered, equal_values, leaving, until_equal
+from engine.kernels.fused import fma
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
-from engine.kernels.window import centred_sums, following
+from engine.kernels.window import LOSS, centred_sums, following
 
 
 @inlined
 def seeded(seen, value, price, length, weight):
-    """Advance an average seeded by the mean of its first ``length`` values; return the count and the average."""
-    seen += 1.0
-    return seen, value + (price - value) * (1.0 / seen if seen <= length else weight)
+    """Advance an average seeded by the mean of its first ``length`` values.
+
+    Returns the count of values, which stops at ``length``, and the average.
+    """
+    if seen >= length:
+        return seen, fma(1.0 - weight, value, weight * price)
+    seen += 1
+    return seen, value + (price - value) / seen
 
 
-@step(outputs=("ema",), state=(0.0, 0.0))
+@step(outputs=("ema",), state=(0, 0.0), counts=(0,), settled=lambda state, length: state[0] >= length)
 def ema_step(state, price, *, length: int):
     """Advance the exponential moving average, weight 2 / (length + 1), by one closed bar.
 
     Parameters
     ----------
-    state : tuple of 2 float
-        Known values so far, the average.
+    state : int, float
+        Known values so far, at most ``length``; the average.
     price : float
         Any series.
     length : int
@@ -41,14 +48,14 @@ def ema_step(state, price, *, length: int):
     return (seen, value), value if seen >= length else np.nan
 
 
-@step(outputs=("wilder",), state=(0.0, 0.0))
+@step(outputs=("wilder",), state=(0, 0.0), counts=(0,), settled=lambda state, length: state[0] >= length)
 def wilder_step(state, price, *, length: int):
     """Advance Wilder's moving average, weight 1 / length, by one closed bar.
 
     Parameters
     ----------
-    state : tuple of 2 float
-        Known values so far, the average.
+    state : int, float
+        Known values so far, at most ``length``; the average.
     price : float
         Any series.
     length : int
@@ -68,15 +75,54 @@ def wilder_step(state, price, *, length: int):
     return (seen, value), value if seen >= length else np.nan
 
 
-@step(outputs=("sma",), state=(0.0,) * 7, ring=lambda length: length)
+@inlined
+def sma_block(state, ring, count, price, mean, room, length):
+    """Run `sma_step` over calm bars."""
+    seen, at, same, last, centre, total = state
+    done = until_equal(price, last, same, length, count)
+    change = room
+    leaving(ring, at, length, price, done, change)
+    for j in range(done):
+        store(change, j, load(price, j) - load(change, j))
+    running = total
+    for j in range(done):
+        running += load(change, j)
+        store(mean, j, running)
+    lost = 0
+    for j in range(done):
+        value = fma(load(mean, j), 1.0 / length, centre)
+        lost += not abs(load(change, j)) <= LOSS * abs(value)
+        store(mean, j, value)
+    if lost > 0:
+        done = 0
+        while abs(load(change, done)) <= LOSS * abs(load(mean, done)):
+            done += 1
+        running = total
+        for j in range(done):
+            running += load(change, j)
+    if done == 0:
+        return state, 0
+    same = equal_values(price, last, same, done)
+    at = entered(ring, at, length, price, done)
+    return (seen, at, same, load(price, done - 1), centre, running), done
+
+
+@step(
+    outputs=("sma",),
+    state=(0, 0, 0, 0.0, 0.0, 0.0),
+    counts=(0, 1, 2),
+    settled=lambda state, length: state[0] >= length,
+    block=sma_block,
+    ring=lambda length: length,
+)
 def sma_step(state, ring, anchor, price, *, length: int):
     """Advance the simple moving average by one closed bar.
 
     Parameters
     ----------
-    state : tuple of 7 float
-        Whether the window is full, ring position, bars since the sum was taken afresh, equal values in a row, last
-        value, centre, sum of distances from the centre.
+    state : 3 int, 3 float
+        Known values so far, at most ``length``; ring position; equal values in a row; last value, centre, sum of
+        distances from the centre.
     ring : memory of ``length`` float
         The last values.
     anchor : bool
@@ -93,18 +139,25 @@ def sma_step(state, ring, anchor, price, *, length: int):
 
     Notes
     -----
-    The sum is taken afresh on anchors, after every ``length`` values and when all values are equal; in between the
-    new value is added and the oldest taken off.
+    The sum is taken afresh, about the newest value, on anchors, when all values are equal, and when the value that
+    leaves is so large that it has eaten the digits of the mean; in between the new value is added and the oldest
+    taken off.
     """
-    full, at, age, same, last, centre, total = state
-    k = int(at)
-    total += price - load(ring, k)
-    store(ring, k, price)
+    seen, at, same, last, centre, total = state
+    gone = load(ring, at)
+    store(ring, at, price)
     at = following(at, length)
-    age += 1.0
-    same = same + 1.0 if price == last else 1.0
-    if age >= length or (full > 0.0 and (anchor or same == length)):
-        centre, total, _ = centred_sums(ring, int(at), length)
-        full, age = 1.0, 0.0
-    mean = centre + total * (1.0 / length)
-    return (full, at, age, same, price, centre, total), mean if full > 0.0 else np.nan
+    same = same + 1 if price == last else 1
+    stale = anchor or same == length
+    if seen < length:
+        seen += 1
+        if seen < length:
+            return (seen, at, same, price, centre, total), np.nan
+        stale = True
+    change = price - gone
+    total += change
+    mean = fma(total, 1.0 / length, centre)
+    if stale or not abs(change) <= LOSS * abs(mean):
+        centre, total, _ = centred_sums(ring, at, length)
+        mean = fma(total, 1.0 / length, centre)
+    return (seen, at, same, price, centre, total), mean

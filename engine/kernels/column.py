@@ -31,11 +31,15 @@ def anchors(number: NDArray[np.int64], before: int | None = None) -> NDArray[np.
     ndarray of uint8, shape (n,)
         1 where ``number // 1024`` differs from that of the bar before.
     """
-    block = number // ANCHOR_BARS
-    flags = np.empty(number.size, np.uint8)
+    flags = np.zeros(number.size, np.uint8)
     if number.size:
-        flags[0] = before is not None and block[0] != before // ANCHOR_BARS
-        flags[1:] = block[1:] != block[:-1]
+        first, last = int(number[0]) // ANCHOR_BARS, int(number[-1]) // ANCHOR_BARS
+        if last - first < number.size:  # look the few starts of blocks up instead of looking at every bar
+            flags[np.searchsorted(number, np.arange(first + 1, last + 1) * ANCHOR_BARS)] = 1
+        else:
+            block = number // ANCHOR_BARS
+            flags[1:] = block[1:] != block[:-1]
+        flags[0] = before is not None and first != before // ANCHOR_BARS
     return flags
 
 
@@ -73,8 +77,8 @@ def column(
         raise Usage(f"{step.name}: got inputs of {sizes} bars, expected {len(step.inputs)} of one length")
     settings = step.check(params)
     n = sources[0].size
-    flags = anchors(np.arange(n) if number is None else number)
     outputs = tuple(np.empty(n) for _ in step.outputs)
+    flags = anchors(np.arange(n) if number is None else number) if step.has_anchor else np.zeros(1, np.uint8)
     into = np.array([(x.ctypes.data, 1) for x in sources], np.uint64)
     out = np.array([(x.ctypes.data, 1) for x in outputs], np.uint64)
     values, state, ring = (

@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import textwrap
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,15 +22,17 @@ from parquet_store.errors import Usage
 __all__ = ["meaning", "source_of"]
 
 
-def meaning(function: Callable[..., Any], ring: Callable[..., Any] | None, declared: object) -> str:
-    """Return the SHA-256 of a step's function, its ring size, what was declared of it, and the compiler flags."""
+def meaning(function: Callable[..., Any], others: Mapping[str, Callable[..., Any] | None], declared: object) -> str:
+    """Return the SHA-256 of a step's function, its other functions, what was declared of it, the compiler flags."""
     seen: dict[str, str] = {}
     _reach(function, seen)
     parts = [repr((declared, sorted(FLAGS.items()))), *seen.values()]
-    if ring is not None:
-        called: dict[str, str] = {}
-        _reach_called(ring, called)
-        parts += ["ring", *_words(ring.__code__), *called.values()]
+    for name, other in others.items():
+        if other is not None:
+            called: dict[str, str] = {}
+            body = getattr(other, "py_func", other)
+            _reach_called(body, called)
+            parts += [name, *_words(body.__code__), *called.values()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

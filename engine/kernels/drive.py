@@ -9,165 +9,38 @@ stays in registers; inputs and outputs are (address, stride in values) pairs, st
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import types
-from numba.core.typing.typeof import typeof_impl
 from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.experimental.function_type import _get_wrapper_address
-from numba.extending import NativeValue, models, overload, register_model, unbox
 
 from engine.jit import compiled, inlined
-from engine.kernels.memory import load_flag, load_float, load_word, store_float
+from engine.kernels.memory import assume, load_flag, load_float, load_word, store_float
+from engine.kernels.parts import (
+    BLOCK,
+    apply,
+    fresh_inputs,
+    fresh_outputs,
+    fresh_ports,
+    in_blocks,
+    known_inputs,
+    read_params,
+    read_state,
+    remembers,
+    room_for_constants,
+    run_block,
+    sees_anchor,
+    sees_unknown,
+    settled,
+    step_type,
+    write_state,
+)
 from engine.kernels.step import Step
 
+__all__ = ["address", "run_step", "step_type"]
+
 LARGEST = np.finfo(np.float64).max
-
-
-_STEPS: dict[str, Step] = {}
-
-
-class StepType(types.Type):
-    """A numba type with one value: the step.
-
-    Its name holds the digest, so the disk cache never answers for another step, and its name is all that is stored
-    there: reading the cache must not import the modules of other people's steps.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name=name)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return StepType, (self.name,)
-
-    @property
-    def step(self) -> Step:
-        return _STEPS[self.name]
-
-
-def step_type(step: Step) -> StepType:
-    """Return the type of this step."""
-    name = f"Step[{step.name}:{step.digest}]"
-    _STEPS[name] = step
-    return StepType(name)
-
-
-@typeof_impl.register(Step)
-def _typeof(value: Step, context: Any) -> StepType:
-    return step_type(value)
-
-
-@register_model(StepType)
-class _StepModel(models.OpaqueModel):
-    pass
-
-
-@unbox(StepType)
-def _unbox(kind: Any, value: Any, context: Any) -> Any:
-    return NativeValue(context.context.get_dummy_value())
-
-
-def fresh_inputs(step): ...
-def fresh_ports(step): ...
-def fresh_outputs(step): ...
-def read_state(step, address): ...
-def write_state(step, address, state): ...
-def read_params(step, address): ...
-def apply(step, state, ring, anchor, inputs, params): ...
-def sees_unknown(step): ...
-
-
-@overload(fresh_inputs)
-def _fresh_inputs(step):
-    value = (0.0,) * len(step.step.inputs)
-    return lambda step: value
-
-
-@overload(fresh_ports)
-def _fresh_ports(step):
-    value = (np.uintp(0),) * len(step.step.inputs), (np.uintp(0),) * len(step.step.outputs)
-    return lambda step: value
-
-
-@overload(fresh_outputs)
-def _fresh_outputs(step):
-    value = (0.0,) * len(step.step.outputs)
-    return lambda step: value
-
-
-@overload(sees_unknown)
-def _sees_unknown(step):
-    value = step.step.sees_unknown
-    return lambda step: value
-
-
-@inlined
-def whole_number(value):
-    return np.int64(value)
-
-
-@inlined
-def real_number(value):
-    return value
-
-
-def _reader(kinds):
-    """Return a compiled function from an address to a tuple of floats or whole numbers: numba has no such loop."""
-    read = inlined(lambda address: ())
-    for k, kind in enumerate(kinds):
-        read = _one_more(read, k, kind)
-    return read
-
-
-def _one_more(before, k, kind):
-    return inlined(lambda address: before(address) + (kind(load_float(address, k)),))  # noqa: RUF005  (numba)
-
-
-@overload(read_params)
-def _read_params(step, address):
-    read = _reader([whole_number if whole else real_number for whole in step.step.whole])
-    return lambda step, address: read(address)
-
-
-@overload(read_state)
-def _read_state(step, address):
-    read = _reader([real_number for _ in step.step.state])
-    return lambda step, address: read(address)
-
-
-@overload(write_state)
-def _write_state(step, address, state):
-    if not step.step.state:
-        return lambda step, address, state: None
-
-    def write(step, address, state):
-        for k in range(len(state)):
-            store_float(address, k, state[k])
-
-    return write
-
-
-@overload(apply)
-def _apply(step, state, ring, anchor, inputs, params):
-    function, made = step.step.compiled, step.step
-    if made.has_ring and made.has_anchor:
-        call = lambda state, ring, anchor, inputs, params: function(state, ring, anchor, *(inputs + params))  # noqa: E731
-    elif made.has_ring:
-        call = lambda state, ring, anchor, inputs, params: function(state, ring, *(inputs + params))  # noqa: E731
-    elif made.has_anchor:
-        call = lambda state, ring, anchor, inputs, params: function(state, anchor, *(inputs + params))  # noqa: E731
-    else:
-        call = lambda state, ring, anchor, inputs, params: function(state, *(inputs + params))  # noqa: E731
-    call = inlined(call)
-    if len(made.outputs) > 1:
-        return lambda step, state, ring, anchor, inputs, params: call(state, ring, anchor, inputs, params)
-
-    def single(step, state, ring, anchor, inputs, params):
-        state, value = call(state, ring, anchor, inputs, params)
-        return state, (value,)
-
-    return single
+BRIEF = 8  # fewer bars than this are not worth looking through
 
 
 @inlined
@@ -176,38 +49,113 @@ def canonical(value):
     return value + 0.0 if abs(value) <= LARGEST else np.nan
 
 
+@inlined
+def make_canonical(sink, count):
+    for j in range(count):
+        store_float(sink, j, canonical(load_float(sink, j)))
+
+
+@inlined
+def clear_until(anchors, at, stop):
+    """Return the first bar from ``at`` on that is an anchor, ``stop`` if there is none."""
+    while at + 8 <= stop and load_word(anchors + np.uintp(at), 0) == 0:
+        at += 8
+    while at < stop and not load_flag(anchors, at):
+        at += 1
+    return at
+
+
 @compiled
 def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
     """Advance ``step`` over bars ``start`` to ``stop``; every argument after ``stop`` is an address.
 
     ``inputs`` and ``outputs`` are tables of (address, stride) words, ``anchors`` a byte for each bar, counted from
     bar 0 like the columns.
+
+    Where columns are contiguous, bars are taken in blocks: a block without an unknown input and without an anchor
+    runs without asking for either on every bar.  It is the same step, so the bits are those of the other loop.
     """
     held = read_state(step, state)
     settings = read_params(step, params)
     sources, sinks = fresh_ports(step)
     strides, steps = fresh_ports(step)
+    packed = stop - start >= BRIEF
     for k in range(len(sources)):
         sources = tuple_setitem(sources, k, load_word(inputs, 2 * k))
         strides = tuple_setitem(strides, k, load_word(inputs, 2 * k + 1))
+        packed = packed and strides[k] <= 1
     for k in range(len(sinks)):
         sinks = tuple_setitem(sinks, k, load_word(outputs, 2 * k))
         steps = tuple_setitem(steps, k, load_word(outputs, 2 * k + 1))
+        packed = packed and steps[k] == 1
+    constants = room_for_constants(step)
+    if packed:
+        for k in range(len(sources)):
+            if strides[k] == 0:
+                value = load_float(sources[k], 0)
+                for j in range(min(BLOCK, stop - start)):
+                    store_float(constants, k * BLOCK + j, value)
     values = fresh_inputs(step)
     unknown = fresh_outputs(step)
     for k in range(len(unknown)):
         unknown = tuple_setitem(unknown, k, np.nan)
-    for i in range(start, stop):
-        known = True
-        for k in range(len(values)):
-            value = load_float(sources[k], np.intp(strides[k]) * i)
-            known = known and value == value
-            values = tuple_setitem(values, k, value)
-        found = unknown
-        if known or sees_unknown(step):
-            held, found = apply(step, held, ring, load_flag(anchors, i), values, settings)
-        for k in range(len(found)):
-            store_float(sinks[k], np.intp(steps[k]) * i, canonical(found[k]))
+    at = start
+    while at < stop:
+        end = stop
+        clear = False
+        heads, ends = fresh_ports(step)
+        if packed:
+            end = min(at + BLOCK, stop)
+            if sees_anchor(step):
+                end = max(clear_until(anchors, at, end), at + 1)
+            clear = not (sees_anchor(step) and load_flag(anchors, at))
+            for k in range(len(sources)):
+                here = sources[k] + np.uintp(8 * at) if strides[k] == 1 else constants + np.uintp(8 * BLOCK * k)
+                heads = tuple_setitem(heads, k, here)
+            for k in range(len(sinks)):
+                ends = tuple_setitem(ends, k, sinks[k] + np.uintp(8 * at))
+            clear = clear and settled(step, held, settings)
+            if clear and not sees_unknown(step):
+                clear = known_inputs(step, heads, end - at)
+        if clear:
+            j = 0
+            while j < end - at:
+                if in_blocks(step):
+                    left, put = heads, ends
+                    for k in range(len(heads)):
+                        left = tuple_setitem(left, k, heads[k] + np.uintp(8 * j))
+                    for k in range(len(ends)):
+                        put = tuple_setitem(put, k, ends[k] + np.uintp(8 * j))
+                    room = constants + np.uintp(8 * BLOCK * len(heads))
+                    held, done = run_block(step, held, ring, end - at - j, left, put, room, settings)
+                    j += done
+                    if j == end - at:
+                        break
+                for k in range(len(values)):
+                    value = load_float(heads[k], j)
+                    assume(value == value or sees_unknown(step))
+                    values = tuple_setitem(values, k, value)
+                assume(settled(step, held, settings))
+                held, found = apply(step, held, ring, False, values, settings)
+                for k in range(len(found)):
+                    store_float(ends[k], j, found[k] if remembers(step) else canonical(found[k]))
+                j += 1
+            if remembers(step):  # apart: what depends on the bar before it is not slowed, and this takes many at once
+                for k in range(len(ends)):
+                    make_canonical(ends[k], end - at)
+        else:
+            for i in range(at, end):
+                known = True
+                for k in range(len(values)):
+                    value = load_float(sources[k], np.intp(strides[k]) * i)
+                    known = known and value == value
+                    values = tuple_setitem(values, k, value)
+                found = unknown
+                if known or sees_unknown(step):
+                    held, found = apply(step, held, ring, sees_anchor(step) and load_flag(anchors, i), values, settings)
+                for k in range(len(found)):
+                    store_float(sinks[k], np.intp(steps[k]) * i, canonical(found[k]))
+        at = end
     write_state(step, state, held)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 import engine.jit  # noqa: F401  (this file is compiled code: its text belongs to the cache digest)
@@ -59,9 +60,34 @@ def load_word(typing, address, index):
     """Load an unsigned 64-bit word: an address or a stride of a node's table."""
 
     def code(context, builder, signature, args):
-        return builder.load(_cell(builder, args[0], args[1], ir.IntType(64)))
+        return builder.load(_cell(builder, args[0], args[1], ir.IntType(64)), align=1)
 
     return types.uintp(types.uintp, types.intp), code
+
+
+@intrinsic
+def assume(typing, condition):
+    """Tell the compiler what is always so here."""
+
+    def code(context, builder, signature, args):
+        builder.assume(args[0])
+        return context.get_dummy_value()
+
+    return types.void(types.boolean), code
+
+
+def stack_floats(count):
+    """Return a compiled function that answers the address of ``count`` float64 on the caller's stack."""
+
+    @intrinsic
+    def room(typing):
+        def code(context, builder, signature, args):
+            made = cgutils.alloca_once(builder, ir.ArrayType(ir.DoubleType(), count))
+            return builder.ptrtoint(made, ir.IntType(64))
+
+        return types.uintp(), code
+
+    return room
 
 
 @intrinsic

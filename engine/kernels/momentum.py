@@ -1,4 +1,4 @@
-"""Momentum: Wilder's relative strength index, rate of change."""
+"""Momentum: Wilder's relative strength index, rate of change, convergence and divergence of averages."""
 
 import numpy as np
 
@@ -8,14 +8,19 @@ from engine.kernels.step import step
 from engine.kernels.window import following
 
 
-@step(outputs=("rsi",), state=(0.0, 0.0, 0.0, 0.0))
+@step(
+    outputs=("rsi",),
+    state=(0, 0.0, 0.0, 0.0),
+    counts=(0,),
+    settled=lambda state, length: state[0] > length,
+)
 def rsi_step(state, price, *, length: int):
     """Advance Wilder's relative strength index by one closed bar.
 
     Parameters
     ----------
-    state : tuple of 4 float
-        Known values so far, last price, mean gain, mean loss.
+    state : int, 3 float
+        Known values so far, at most ``length + 1``; last price, mean gain, mean loss.
     price : float
         Any series, usually the close.
     length : int
@@ -33,24 +38,31 @@ def rsi_step(state, price, *, length: int):
     Trading Systems*, 1978, section VI.
     """
     seen, last, gain, loss = state
-    if seen == 0.0:
-        return (1.0, price, 0.0, 0.0), np.nan
+    if seen == 0:
+        return (1, price, 0.0, 0.0), np.nan
     change = price - last
-    _, gain = seeded(seen - 1.0, gain, change if change > 0.0 else 0.0, length, 1.0 / length)
-    _, loss = seeded(seen - 1.0, loss, -change if change < 0.0 else 0.0, length, 1.0 / length)
+    rise = change if change > 0.0 else 0.0
+    changes, gain = seeded(seen - 1, gain, rise, length, 1.0 / length)
+    _, loss = seeded(seen - 1, loss, rise - change, length, 1.0 / length)
     moved = gain + loss
     index = 100.0 * (gain / moved) if moved > 0.0 else 50.0
-    return (seen + 1.0, price, gain, loss), index if seen >= length else np.nan
+    return (changes + 1, price, gain, loss), index if changes >= length else np.nan
 
 
-@step(outputs=("roc",), state=(0.0, 0.0), ring=lambda length: length)
+@step(
+    outputs=("roc",),
+    state=(0, 0),
+    counts=(0, 1),
+    settled=lambda state, length: state[0] >= length,
+    ring=lambda length: length,
+)
 def roc_step(state, ring, price, *, length: int):
     """Advance the rate of change by one closed bar.
 
     Parameters
     ----------
-    state : tuple of 2 float
-        Known values so far, ring position.
+    state : 2 int
+        Known values so far, at most ``length``; ring position.
     ring : memory of ``length`` float
         The last values.
     price : float
@@ -65,7 +77,52 @@ def roc_step(state, ring, price, *, length: int):
         ``length`` values and where the earlier value is 0.
     """
     seen, at = state
-    k = int(at)
-    change = price / load(ring, k) - 1.0
-    store(ring, k, price)
-    return (seen + 1.0, following(at, length)), change if seen >= length else np.nan
+    change = price / load(ring, at) - 1.0
+    store(ring, at, price)
+    at = following(at, length)
+    if seen < length:
+        return (seen + 1, at), np.nan
+    return (seen, at), change
+
+
+@step(
+    outputs=("line", "signal", "histogram"),
+    state=(0, 0, 0, 0.0, 0.0, 0.0),
+    counts=(0, 1, 2),
+    settled=lambda state, fast, slow, signal: state[0] >= fast and state[1] >= slow and state[2] >= signal,
+)
+def macd_step(state, price, *, fast: int, slow: int, signal: int):
+    """Advance the moving average convergence and divergence by one closed bar.
+
+    Parameters
+    ----------
+    state : 3 int, 3 float
+        Values so far of the fast average, of the slow one and of the signal, each at most its length; the averages.
+    price : float
+        Any series, usually the close.
+    fast, slow, signal : int
+        Averaging lengths in bars.
+
+    Returns
+    -------
+    tuple, tuple of 3 float
+        The next state; the fast less the slow exponential average, NaN until both are known; the exponential average
+        of that, NaN for its first ``signal - 1`` values; their difference.
+
+    Notes
+    -----
+    Each average is seeded by the mean of its own first values, as `ema_step` does.  TA-Lib starts the fast one so
+    late that both have their first value on the same bar, hence its early values differ.  Source: G. Appel, *The
+    Moving Average Convergence-Divergence Trading Method*, 1985.
+    """
+    quick_seen, calm_seen, shown, quick, calm, smooth = state
+    quick_seen, quick = seeded(quick_seen, quick, price, fast, 2.0 / (fast + 1.0))
+    calm_seen, calm = seeded(calm_seen, calm, price, slow, 2.0 / (slow + 1.0))
+    if quick_seen < fast or calm_seen < slow:
+        return (quick_seen, calm_seen, 0, quick, calm, 0.0), (np.nan, np.nan, np.nan)
+    line = quick - calm
+    shown, smooth = seeded(shown, smooth, line, signal, 2.0 / (signal + 1.0))
+    following_state = (quick_seen, calm_seen, shown, quick, calm, smooth)
+    if shown < signal:
+        return following_state, (line, np.nan, np.nan)
+    return following_state, (line, smooth, line - smooth)

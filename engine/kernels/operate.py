@@ -108,25 +108,45 @@ def either_step(state, a, b):
     return state, 1.0 if a > 0.0 or b > 0.0 else 0.0
 
 
-@step(outputs=("value",), state=(0.0, 0.0), ring=lambda length: length, sees_unknown=True)
+@step(
+    outputs=("value",),
+    state=(0, 0),
+    counts=(0, 1),
+    settled=lambda state, length: state[0] >= length,
+    ring=lambda length: length,
+    sees_unknown=True,
+)
 def shift_step(state, ring, a, *, length: int):
     """Return the value ``length`` bars ago, known or not, counting bars present; NaN for the first ``length``.
 
-    The state holds bars so far and the ring position, the ring the last ``length`` values.
+    The state holds bars so far, at most ``length``, and the ring position, the ring the last ``length`` values.
     """
     seen, at = state
-    earlier = load(ring, int(at))
-    store(ring, int(at), a)
-    return (seen + 1.0, following(at, length)), earlier if seen >= length else np.nan
+    earlier = load(ring, at)
+    store(ring, at, a)
+    at = following(at, length)
+    if seen < length:
+        return (seen + 1, at), np.nan
+    return (seen, at), earlier
 
 
-@step(outputs=("value",), state=(0.0, 0.0), ring=lambda length: length, sees_unknown=True)
+@step(
+    outputs=("value",),
+    state=(0, 0),
+    counts=(0, 1),
+    settled=lambda state, length: state[0] >= length,
+    ring=lambda length: length,
+    sees_unknown=True,
+)
 def shift_condition_step(state, ring, a, *, length: int):
     """Return the condition ``length`` bars ago, counting bars present; false for the first ``length``.
 
     State and ring as for `shift_step`.
     """
     seen, at = state
-    earlier = load(ring, int(at))
-    store(ring, int(at), a)
-    return (seen + 1.0, following(at, length)), 1.0 if seen >= length and earlier > 0.0 else 0.0
+    earlier = load(ring, at)
+    store(ring, at, a)
+    at = following(at, length)
+    if seen < length:
+        return (seen + 1, at), 0.0
+    return (seen, at), 1.0 if earlier > 0.0 else 0.0

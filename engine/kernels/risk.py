@@ -42,14 +42,21 @@ def remove(ring, first, count, value):
     return count - 1
 
 
-@step(outputs=("var",), state=(0.0,) * 5, ring=lambda length, level: 2 * length)
+@step(
+    outputs=("var",),
+    state=(0, 0, 0, 0, 0.0),
+    counts=(0, 1, 2, 3),
+    settled=lambda state, length, level: state[0] >= length,
+    ring=lambda length, level: 2 * length,
+)
 def var_step(state, ring, price, *, length: int, level):
     """Advance the historical value at risk of one bar by one closed bar.
 
     Parameters
     ----------
-    state : tuple of 5 float
-        Known prices so far, last price, ring position, known returns in a row, size of the sorted list.
+    state : 4 int, float
+        Known prices so far, at most ``length + 1``; ring position; known returns in a row, at most ``length``; size
+        of the sorted list; last price.
     ring : memory of 2 * ``length`` float
         The last returns, then some of the smallest of them, sorted.
     price : float
@@ -70,23 +77,21 @@ def var_step(state, ring, price, *, length: int, level):
     The list holds between rank and 2 * rank + 8 of the smallest returns, and no return outside it is smaller than its
     largest.  It gains and loses one at a time; only when fewer than rank are left is the window read again.
     """
-    seen, before, at, good, size = state
-    if seen == 0.0:
-        return (1.0, price, 0.0, 0.0, 0.0), np.nan
-    k, count = int(at), int(size)
+    seen, at, good, count, before = state
+    if seen == 0:
+        return (1, 0, 0, 0, price), np.nan
     rank = rank_of(level, length)
     limit = min(2 * rank + SPARE, length)
     change = price / before - 1.0
     if abs(change) < np.inf:
-        good += 1.0
+        good = min(good + 1, length)
     else:
-        change, good = np.inf, 0.0
-    gone = load(ring, k)
-    store(ring, k, change)
+        change, good = np.inf, 0
+    gone = load(ring, at)
+    store(ring, at, change)
     at = following(at, length)
-    seen += 1.0
-    if seen <= length:
-        return (seen, price, at, good, 0.0), np.nan
+    if seen < length:
+        return (seen + 1, at, good, 0, price), np.nan
     if count > 0 and gone <= load(ring, length + count - 1):
         count = remove(ring, length, count, gone)
     if count > 0 and change <= load(ring, length + count - 1):
@@ -98,4 +103,4 @@ def var_step(state, ring, price, *, length: int, level):
             if count < limit or value < load(ring, length + limit - 1):
                 count = insert(ring, length, count, limit, value)
     value = -load(ring, length + rank - 1) if good >= length else np.nan
-    return (seen, price, at, good, float(count)), value
+    return (seen, at, good, count, price), value

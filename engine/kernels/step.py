@@ -45,6 +45,12 @@ class Step:
         For each parameter, whether it must be a whole number of at least 1.
     state : tuple of float
         The state before the first bar.
+    counts : tuple of bool
+        For each place of the state, whether the function takes and returns a whole number there (int64 when compiled).
+    settled : callable or None
+        Compiled: from the state and the parameters to whether the step is past its warm-up for good.
+    block : callable or None
+        Compiled: the step over many calm bars at once.
     ring : callable or None
         From the parameters to the number of float64 the step's window needs.
     has_ring, has_anchor : bool
@@ -66,6 +72,9 @@ class Step:
     params: tuple[str, ...]
     whole: tuple[bool, ...]
     state: tuple[float, ...]
+    counts: tuple[bool, ...]
+    settled: Any
+    block: Any
     ring: Callable[..., int] | None
     has_ring: bool
     has_anchor: bool
@@ -121,6 +130,9 @@ def step(
     *,
     outputs: tuple[str, ...],
     state: tuple[float, ...] = (),
+    counts: tuple[int, ...] = (),
+    settled: Callable[..., bool] | None = None,
+    block: Callable[..., Any] | None = None,
     ring: Callable[..., int] | None = None,
     sees_unknown: bool = False,
     name: str | None = None,
@@ -133,6 +145,15 @@ def step(
         Names of what the function returns beside its state: a float for one name, a tuple for several.
     state : tuple of float
         The state before the first bar; the function returns a tuple of the same length.
+    counts : tuple of int, optional
+        Places of the state, from 0, that hold whole numbers: counts and positions, faster than floats as an index.
+    settled : callable, optional
+        From the state and the parameters, in order, to whether the warm-up is over.  Once true it must stay true: the
+        compiler then leaves the warm-up out of the loop over history.  It cannot change a result.
+    block : callable, optional
+        ``block(state, [ring], count, inputs..., outputs..., room, parameters...) -> (state, done)``: the step over up
+        to ``count`` known bars after the warm-up and without an anchor; inputs, outputs and 4 x 512 float64 of room
+        are addresses.  It must give the bits of the step, and may stop early, before any bar it does not handle.
     ring : callable, optional
         From the parameters, in order, to the number of float64 the window needs.
     sees_unknown : bool
@@ -148,7 +169,7 @@ def step(
     """
 
     def register(function: Callable[..., Any]) -> Step:
-        made = _make(function, outputs, state, ring, sees_unknown, name)
+        made = _make(function, outputs, state, counts, settled, block, ring, sees_unknown, name)
         other = STEPS.get(made.name)
         if other is not None and other.function.__module__ != function.__module__:
             raise Usage(f"{made.name}: {other.function.__module__} has a step of that name; choose another")
@@ -169,6 +190,9 @@ def _make(
     function: Callable[..., Any],
     outputs: tuple[str, ...],
     state: tuple[float, ...],
+    counts: tuple[int, ...],
+    settled: Callable[..., bool] | None,
+    block: Callable[..., Any] | None,
     ring: Callable[..., int] | None,
     sees_unknown: bool,
     name: str | None,
@@ -185,13 +209,23 @@ def _make(
         raise Usage(f"{where}: argument `ring` and `ring=` of the decorator go together; one of them is missing")
     if not outputs or len(set(outputs)) != len(outputs):
         raise Usage(f"{where}: outputs is {outputs!r}, expected one or more different names")
+    if any(not 0 <= k < len(state) or state[k] != int(state[k]) for k in counts):
+        raise Usage(f"{where}: counts is {counts!r}, expected places of the state {state!r} that hold whole numbers")
     inputs = tuple(positional[len(head) :])
     if not inputs:
         raise Usage(f"{where}: a step needs at least one input before the *")
     flat = _all_positional(function)
     own = (function.__module__ or "").startswith("engine.")
     label = name or function.__name__.removesuffix("_step" if own else "")
-    declared = (outputs, state, inputs, tuple((k.name, k.annotation in (int, "int")) for k in keyword), sees_unknown)
+    declared: tuple[Any, ...] = (
+        outputs,
+        state,
+        inputs,
+        tuple((k.name, k.annotation in (int, "int")) for k in keyword),
+        sees_unknown,
+    )
+    if counts:
+        declared += (tuple(sorted(counts)),)
     made = Step(
         name=label if own else f"{function.__module__}:{label}",
         function=flat,
@@ -200,12 +234,15 @@ def _make(
         params=tuple(k.name for k in keyword),
         whole=tuple(k.annotation in (int, "int") for k in keyword),
         state=tuple(float(v) for v in state),
+        counts=tuple(k in counts for k in range(len(state))),
+        settled=settled and inlined(settled),
+        block=block,
         ring=ring,
         has_ring=has_ring,
         has_anchor=has_anchor,
         sees_unknown=sees_unknown,
         compiled=inlined(flat),
-        told=lambda: meaning(function, ring, declared),
+        told=lambda: meaning(function, {"ring": ring, "settled": settled, "block": block}, declared),
         original=function,
     )
     if not own:  # a user's file may change or vanish while the program runs: read it now, and say now what is wrong
@@ -251,7 +288,8 @@ def plain_call(step: Step, state: Sequence[float], ring: Any, anchor: bool, valu
     tuple, float or tuple of float
         What the function returns; a division by zero gives infinity or NaN, as in compiled code.
     """
-    head: list[Any] = [tuple(np.float64(v) for v in state)] + [ring] * step.has_ring + [anchor] * step.has_anchor
+    known = tuple(int(v) if whole else np.float64(v) for v, whole in zip(state, step.counts, strict=True))
+    head: list[Any] = [known] + [ring] * step.has_ring + [anchor] * step.has_anchor
     kinds = [False] * len(step.inputs) + list(step.whole)
     with np.errstate(all="ignore"):
         arguments = (int(v) if whole else np.float64(v) for v, whole in zip(values, kinds, strict=True))

@@ -1,11 +1,17 @@
 """Volume: rolling volume-weighted price, on-balance volume."""
 
+import math
+
 import numpy as np
 
 from engine.jit import inlined
+from engine.kernels.calm import entered, leaving
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import LOSS, following
+
+THIRD = 1.0 / 3.0
+PIECE = 256  # bars taken at once
 
 
 @inlined
@@ -23,15 +29,83 @@ def weighted_sums(ring, first, length):
     return centre, money, traded
 
 
-@step(outputs=("vwap",), state=(0.0,) * 7, ring=lambda length: 2 * length)
+@inlined
+def until_quiet(volume, quiet, length, count):
+    """Return the first bar that ends ``length`` bars without volume, ``count`` if there is none."""
+    silent = 0
+    for j in range(count):
+        silent += load(volume, j) == 0.0
+    if quiet + silent < length:
+        return count
+    for j in range(count):
+        quiet = quiet + 1 if load(volume, j) == 0.0 else 0
+        if quiet == length:
+            return j
+    return count
+
+
+@inlined
+def vwap_block(state, ring, count, high, low, close, volume, vwap, room, length):
+    """Run `vwap_step` over calm bars."""
+    seen, at, quiet, centre, money, traded = state
+    done = until_quiet(volume, quiet, length, min(count, PIECE))
+    column = np.uintp(8 * PIECE)
+    prices, gone, leaving_prices, moneys = room, room + column, room + 2 * column, room + 3 * column
+    for j in range(done):
+        store(prices, j, (load(high, j) + load(low, j) + load(close, j)) * THIRD)
+    leaving(ring, at, length, prices, done, leaving_prices)
+    leaving(ring + np.uintp(8) * np.uintp(length), at, length, volume, done, gone)
+    for j in range(done):
+        left = (load(leaving_prices, j) - centre) * load(gone, j)
+        store(moneys, j, (load(prices, j) - centre) * load(volume, j) - left)
+        store(leaving_prices, j, load(volume, j) - load(gone, j))
+    for j in range(done):
+        money += load(moneys, j)
+        traded += load(leaving_prices, j)
+        store(moneys, j, money)
+        store(leaving_prices, j, traded)
+    lost = 0
+    for j in range(done):
+        value = centre + load(moneys, j) / load(leaving_prices, j)
+        lost += not is_sound(load(gone, j), load(leaving_prices, j), centre, value)
+        store(vwap, j, value)
+    if lost > 0:
+        done = 0
+        while is_sound(load(gone, done), load(leaving_prices, done), centre, load(vwap, done)):
+            done += 1
+    if done == 0:
+        return state, 0
+    back = done - 1
+    while back >= 0 and load(volume, back) == 0.0:
+        back -= 1
+    quiet = done - 1 - back if back >= 0 else quiet + done
+    following_at = entered(ring, at, length, prices, done)
+    entered(ring + np.uintp(8) * np.uintp(length), at, length, volume, done)
+    return (seen, following_at, quiet, centre, load(moneys, done - 1), load(leaving_prices, done - 1)), done
+
+
+@inlined
+def is_sound(gone, traded, centre, value):
+    """Return whether what left has not eaten the digits of what remains; false where nothing was traded."""
+    return traded > 0.0 and gone <= LOSS * traded and abs(centre) <= LOSS * abs(value)
+
+
+@step(
+    outputs=("vwap",),
+    state=(0, 0, 0, 0.0, 0.0, 0.0),
+    counts=(0, 1, 2),
+    settled=lambda state, length: state[0] >= length,
+    block=vwap_block,
+    ring=lambda length: 2 * length,
+)
 def vwap_step(state, ring, anchor, high, low, close, volume, *, length: int):
     """Advance the rolling volume-weighted average of the typical price by one closed bar.
 
     Parameters
     ----------
-    state : tuple of 7 float
-        Whether the window is full, ring position, bars since the sums were taken afresh, bars without volume in a
-        row, centre, sum of (typical price - centre) * volume, sum of volume.
+    state : 3 int, 3 float
+        Known bars so far, at most ``length``; ring position; bars without volume in a row; centre, sum of
+        (typical price - centre) * volume, sum of volume.
     ring : memory of 2 * ``length`` float
         The last typical prices, then the last volumes.
     anchor : bool
@@ -50,35 +124,40 @@ def vwap_step(state, ring, anchor, high, low, close, volume, *, length: int):
 
     Notes
     -----
-    The sums are taken afresh on anchors, after every ``length`` bars, when nothing was traded in the window, and when
-    the volume that leaves was so large that it has eaten the digits of what remains.
+    The sums are taken afresh, about the newest price, on anchors, when nothing was traded in the window, and when
+    the volume that leaves or the centre is so large that it has eaten the digits of what remains.
     """
-    full, at, age, quiet, centre, money, traded = state
-    k = int(at)
-    price = (high + low + close) / 3.0
-    gone = load(ring, length + k)
-    money += (price - centre) * volume - (load(ring, k) - centre) * gone
-    traded += volume - gone
-    store(ring, k, price)
-    store(ring, length + k, volume)
+    seen, at, quiet, centre, money, traded = state
+    price = (high + low + close) * THIRD
+    gone = load(ring, length + at)
+    leaving = (load(ring, at) - centre) * gone
+    store(ring, at, price)
+    store(ring, length + at, volume)
     at = following(at, length)
-    age += 1.0
-    quiet = quiet + 1.0 if volume == 0.0 else 0.0
-    if age >= length or (full > 0.0 and (anchor or quiet == length or gone > LOSS * traded)):
-        centre, money, traded = weighted_sums(ring, int(at), length)
-        full, age = 1.0, 0.0
-    value = centre + money / traded if full > 0.0 and traded > 0.0 else np.nan
-    return (full, at, age, quiet, centre, money, traded), value
+    quiet = quiet + 1 if volume == 0.0 else 0
+    stale = anchor or quiet == length
+    if seen < length:
+        seen += 1
+        if seen < length:
+            return (seen, at, quiet, centre, money, traded), np.nan
+        stale = True
+    money += (price - centre) * volume - leaving
+    traded += volume - gone
+    value = centre + money / traded
+    if stale or not is_sound(gone, traded, centre, value):
+        centre, money, traded = weighted_sums(ring, at, length)
+        value = centre + money / traded
+    return (seen, at, quiet, centre, money, traded), value if traded > 0.0 else np.nan
 
 
-@step(outputs=("obv",), state=(0.0, 0.0, 0.0))
+@step(outputs=("obv",), state=(math.nan, 0.0))
 def obv_step(state, close, volume):
     """Advance on-balance volume by one closed bar.
 
     Parameters
     ----------
-    state : tuple of 3 float
-        Whether a bar has been seen, its close, the balance.
+    state : 2 float
+        The last close, NaN before the first bar; the balance.
     close : float
         Quote currency.
     volume : float
@@ -94,7 +173,8 @@ def obv_step(state, close, volume):
     TA-Lib starts at the first bar's volume instead.  The balance depends on where the series starts; differences of
     it do not.
     """
-    seen, before, balance = state
-    if seen > 0.0:
-        balance += volume if close > before else (-volume if close < before else 0.0)
-    return (1.0, close, balance), balance
+    before, balance = state
+    gained = volume if close > before else 0.0
+    lost = volume if close < before else 0.0
+    balance += gained - lost
+    return (close, balance), balance

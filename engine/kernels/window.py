@@ -8,9 +8,9 @@ LOSS = 4096.0  # a value this many times what remains has eaten 12 bits of the s
 
 @inlined
 def following(at, length):
-    """Return the ring position after ``at``, positions being whole floats."""
-    at += 1.0
-    return 0.0 if at >= length else at
+    """Return the ring position after ``at``."""
+    at += 1
+    return at if at < length else 0
 
 
 @inlined

@@ -58,6 +58,7 @@ CASES = [
     *(Case("wilder", CLOSE, (n,), naive.wilder) for n in (1, 14)),
     *(Case("moments", CLOSE, (n,), lambda x, n: (naive.sma(x, n), naive.std(x, n))) for n in (1, 2, 5, 20, 200)),
     *(Case("rsi", CLOSE, (n,), naive.rsi) for n in (1, 2, 14)),
+    *(Case("macd", CLOSE, p, naive.macd) for p in ((12, 26, 9), (5, 2, 1), (1, 1, 3))),
     *(Case("roc", CLOSE, (n,), naive.roc) for n in (1, 10)),
     *(Case("highest", CLOSE, (n,), naive.highest) for n in (1, 2, 20, 200)),
     *(Case("lowest", CLOSE, (n,), naive.lowest) for n in (1, 2, 20, 200)),

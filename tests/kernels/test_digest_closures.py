@@ -24,7 +24,7 @@ def step_of() -> str:
     def both_step(state: Any, price: Any) -> Any:
         return state, double(price) + other(price)
 
-    return meaning(both_step, None, ())
+    return meaning(both_step, {}, ())
 
 
 def test_the_second_function_of_a_factory_counts(monkeypatch: Any) -> None:
