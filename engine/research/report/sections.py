@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from engine.graph.scalar import tidy
 from engine.research.report import grid
 from engine.research.report.figures import course_figure, distribution_figure, surface_figure
+from engine.research.report.text import LABELS, axis_form, bar_time, cell, metric_text, number_text, sharpe_note
 from engine.research.report.lines import drawn_lines
 from engine.research.report.page import chart, quiet, section, tiles
-from engine.research.report.tables import metrics_section, plan_section, series_section, top_section, trade_section
-from engine.research.report.text import LABELS, axis_form, bar_time, cell, metric_text, number_text, sharpe_note
-from engine.research.report.trades import MOST_MARKS, detail_figure, trades_figure
 from engine.research.report_style import Figure
+from engine.research.report.tables import metrics_section, plan_section, series_section, top_section, trade_section
+from engine.research.report.trades import MOST_MARKS, detail_figure, trades_figure
 
 if TYPE_CHECKING:
     from engine.research.report.write import Evidence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.graph.scalar import tidy
+from engine.research.report.text import LABELS, bar_time, metric_text, number_text, sharpe_note, values_text
 from engine.research.report.grid import by_source
 from engine.research.report.page import definitions, quiet, section, table
-from engine.research.report.text import LABELS, bar_time, metric_text, number_text, sharpe_note, values_text
 from engine.simulate import METRICS, REASONS
 from parquet_store.moments import to_text
 

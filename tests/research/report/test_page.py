@@ -16,9 +16,9 @@ import pytest
 
 from engine.graph import bind
 from engine.research.report import gather, swept_bars, write_report
+from engine.research.report.text import metric_text, number_text, values_text
 from engine.research.report.page import checked, page, section, table
 from engine.research.report.sections import charts_of
-from engine.research.report.text import metric_text, number_text, values_text
 from engine.research.report_style import decimate
 from engine.research.run import Request, Run, run_sweep
 from engine.simulate import METRICS, Costs, simulate_program
