@@ -15,6 +15,7 @@ __all__ = [
     "GREEN",
     "GREY",
     "INK",
+    "MUTED",
     "RED",
     "Figure",
     "axis",
@@ -26,7 +27,7 @@ __all__ = [
     "shorten",
 ]
 
-MOST_POINTS = 5_000
+MOST_POINTS = 2_000
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, GREY, AMBER, GREEN, RED = "#2563a8", "#9aa5b1", "#c77700", "#1d7a46", "#b3382c"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'

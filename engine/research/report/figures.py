@@ -1,4 +1,4 @@
-"""The report's charts of the account and of the grid: equity, drawdown, the metric over parameters and combinations."""
+"""The report's charts of the account and of the grid: equity, drawdown, the metric over one parameter and over all."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.research.report.grid import Distribution, Surface
-from engine.research.report_style import AMBER, BLUE, GREY, INK, Figure, axis, layout, line, log_ticks, note
+from engine.research.report_style import AMBER, BLUE, GREY, INK, RED, Figure, axis, layout, line, log_ticks, note
 from engine.simulate import Simulation
 
-__all__ = ["course_figure", "distribution_figure", "surface_figure"]
+__all__ = ["course_figure", "curve_figure", "distribution_figure"]
 
 
 def course_figure(winner: Simulation, others: dict[str, Simulation]) -> Figure:
@@ -70,56 +70,6 @@ def drawdown(made: Simulation) -> NDArray[np.float64]:
     return made.equity / peak - 1.0
 
 
-def surface_figure(found: Surface, by: str, form: str) -> Figure:
-    """Return a heatmap over two parameters, or a line with its spread over one."""
-    if len(found.names) == 1:
-        return curve_figure(found, by, form)
-    shape = (len(found.labels[1]), len(found.labels[0]))
-    z, counts = np.full(shape, np.nan), np.zeros(shape)
-    for (x, y), (value, count) in found.cells.items():
-        z[y, x], counts[y, x] = np.nan if value is None else value, count
-    known = z[np.isfinite(z)]
-    signed = bool(known.size) and known.min() < 0.0 < known.max()
-    reach = float(np.abs(known).max()) if known.size else 1.0
-    colours = [[0.0, "#b3382c"], [0.25, "#e3a39b"], [0.5, "#f7f5f0"], [0.75, "#8db6d9"], [1.0, "#1f5a96"]]
-    x, y = found.marked
-    heat: Figure = {
-        "type": "heatmap",
-        "x": found.labels[0],
-        "y": found.labels[1],
-        "z": z,
-        "customdata": counts,
-        "xgap": 1,
-        "ygap": 1,
-        "colorscale": colours if signed else [[0.0, "#eef3f8"], [1.0, "#1f5a96"]],
-        "colorbar": {"thickness": 10, "outlinewidth": 0, "tickformat": form, "len": 0.9, "nticks": 6},
-        "hoverongaps": False,
-        "hovertemplate": f"{found.names[0]} %{{x}}, {found.names[1]} %{{y}}<br>median {by} %{{z:{form}}}, "
-        "%{customdata:,} combinations<extra></extra>",
-    }
-    if signed:
-        heat |= {"zmin": -reach, "zmax": reach}
-    ring: Figure = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [found.labels[0][x]],
-        "y": [found.labels[1][y]],
-        "name": "Winner",
-        "marker": {"symbol": "circle-open", "size": 15, "color": INK, "line": {"width": 2.5}},
-        "hovertemplate": "the winner's cell<extra></extra>",
-    }
-    return {
-        "data": [heat, ring],
-        "layout": layout(
-            400,
-            margin={"l": 66, "r": 10, "t": 12, "b": 52},
-            showlegend=False,
-            xaxis=axis(type="category", title={"text": found.names[0]}, showgrid=False, nticks=12, automargin=True),
-            yaxis=axis(type="category", title={"text": found.names[1]}, showgrid=False, nticks=14, automargin=True),
-        ),
-    }
-
-
 def curve_figure(found: Surface, by: str, form: str) -> Figure:
     """Return the median along one parameter with the span from the tenth to the ninetieth percentile."""
     places = sorted(found.cells)
@@ -168,7 +118,8 @@ def distribution_figure(found: Distribution, by: str, form: str, marked: dict[st
     """Return the histogram of the metric with a line for each marked figure."""
     centres = [found.low + (k + 0.5) * found.width for k in range(len(found.counts))]
     low, high = found.low, found.low + found.width * len(found.counts)
-    colours = {"Winner": BLUE, "Median": INK, "Buy and hold": AMBER}
+    styles = {"Winner": (BLUE, "solid"), "Median": (INK, "dash"), "Buy and hold": (AMBER, "dashdot")}
+    styles["Luck line"] = (RED, "dot")
     data: list[Figure] = [
         {
             "type": "bar",
@@ -196,7 +147,7 @@ def distribution_figure(found: Distribution, by: str, form: str, marked: dict[st
                 "x": [at, at],
                 "y": [0, top],
                 "name": f"{name} {value:{form}}".replace("-", "\u2212"),
-                "line": {"color": colours[name], "width": 2, "dash": "solid" if name == "Winner" else "dash"},
+                "line": {"color": styles[name][0], "width": 2.5, "dash": styles[name][1]},
                 "hovertemplate": f"{name}: {value:{form}}<extra></extra>",
             }
         )

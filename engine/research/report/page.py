@@ -8,7 +8,7 @@ from string import Template
 from engine.research.report.text import cell
 from engine.research.report_style import FONT, Figure
 
-__all__ = ["chart", "definitions", "page", "section", "table", "tiles"]
+__all__ = ["chart", "choices", "definitions", "marked_table", "page", "quiet", "section", "table", "tiles"]
 
 LONG = 20
 CSS = """
@@ -46,6 +46,24 @@ dl { display: grid; grid-template-columns: minmax(120px, max-content) minmax(0, 
 dt { color: var(--muted); }
 dd { margin: 0; overflow-wrap: anywhere; }
 .chart { width: 100%; }
+.conclusion { font-size: 15.5px; margin: 4px 0 8px; }
+.badge { display: inline-block; padding: 1px 9px; border-radius: 6px; border: 1.5px solid; font-size: 13px;
+  letter-spacing: 0.04em; margin-right: 4px; }
+.pass { color: #1f5a96; }
+.fail { color: var(--red); }
+td.pass, td.fail { font-weight: 650; }
+td.words { white-space: normal; text-align: left; min-width: 260px; color: var(--muted); }
+.choose { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 6px 0 0; font-size: 13.5px; color: var(--muted); }
+.choose label { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
+.choose select { font: inherit; color: var(--ink); background: #fff; border: 1px solid #cbd2d9; border-radius: 6px;
+  padding: 3px 6px; max-width: 100%; }
+.command { margin: 0; padding: 9px 12px; background: #f5f6f8; border-radius: 6px; font-size: 13px;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+.months th, .months td { padding: 4px 6px; text-align: right; }
+.months th:first-child, .months td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+.gain0 { background: #edf4fa; } .gain1 { background: #d9e8f4; } .gain2 { background: #b9d5ea; }
+.gain3 { background: #93bcde; } .drop0 { background: #fbf0ee; } .drop1 { background: #f6dfdb; }
+.drop2 { background: #eec5be; } .drop3 { background: #e2a298; }
 @media (max-width: 860px) {
   main { grid-template-columns: minmax(0, 1fr); padding: 18px 12px 32px; gap: 12px; }
   section { padding: 14px 12px; }
@@ -55,6 +73,9 @@ dd { margin: 0; overflow-wrap: anywhere; }
   .tile b { font-size: 20px; }
   table { font-size: 12.5px; }
   th, td { padding: 5px 6px; }
+  td.words { min-width: 220px; }
+  .months { font-size: 11.5px; }
+  .months th, .months td { padding: 3px 4px; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
   dd { margin: 0 0 8px; }
 }
@@ -77,10 +98,18 @@ $body
 <script>
 const charts = $charts;
 const touch = window.matchMedia("(pointer: coarse)").matches;
-for (const [id, figure] of Object.entries(charts)) {
+function draw(place) {
+  const figure = charts[place.dataset.shown];
   if (touch) figure.layout.dragmode = false;
-  Plotly.newPlot(id, figure.data, figure.layout, {responsive: true, displayModeBar: false});
+  Plotly.react(place, figure.data, figure.layout, {responsive: true, displayModeBar: false});
 }
+for (const place of document.querySelectorAll(".chart")) draw(place);
+for (const chosen of document.querySelectorAll(".choose")) chosen.addEventListener("change", () => {
+  const place = document.getElementById(chosen.dataset.chart);
+  const picked = Array.from(chosen.querySelectorAll("select"), (one) => one.value);
+  place.dataset.shown = [place.id, ...picked].join("-");
+  draw(place);
+});
 </script>
 </body>
 </html>
@@ -127,9 +156,36 @@ def section(title: str, *parts: str, half: bool = False) -> str:
     return "\n".join([f"<section{kind}>", f"<h2>{cell(title)}</h2>", *parts, "</section>"])
 
 
-def chart(name: str, height: int) -> str:
-    """Return the place of a chart, its height in pixels."""
-    return f'<div class="chart" id="{cell(name)}" style="height:{height}px"></div>'
+def chart(name: str, height: int, shown: str | None = None) -> str:
+    """Return the place of a chart, its height in pixels; it shows the figure of that name, or at first another."""
+    return f'<div class="chart" id="{cell(name)}" data-shown="{cell(shown or name)}" style="height:{height}px"></div>'
+
+
+def choices(name: str, menus: Iterable[tuple[str, Sequence[tuple[str, str]]]]) -> str:
+    """Return menus that change what a chart shows: (label, (value, text) of each option).
+
+    The chart then shows the figure called by the chart's name and the values chosen, hyphens between them.
+    """
+    out = []
+    for label, options in menus:
+        inner = "".join(f'<option value="{cell(value)}">{cell(text)}</option>' for value, text in options)
+        out.append(f'<label>{cell(label)} <select autocomplete="off">{inner}</select></label>')
+    return f'<div class="choose" data-chart="{cell(name)}">{"".join(out)}</div>'
+
+
+def marked_table(rows: Iterable[tuple[tuple[str, bool], str, str, str]]) -> str:
+    """Return a verdict's table: ((name, whether it counts), number, pass or fail or nothing, meaning) each."""
+    out = []
+    for (name, counts), number, said, meaning in rows:
+        title = f"<b>{cell(name)}</b>" if counts else cell(name)
+        mark = f' class="{said}"' if said else ""
+        out.append(
+            f'<tr><td>{title}</td><td class="main">{cell(number)}</td><td{mark}>{said}</td>'
+            f'<td class="words">{cell(meaning)}</td></tr>'
+        )
+    head = '<tr><th>What</th><th>Value</th><th></th><th style="text-align:left">In plain words</th></tr>'
+    body = "\n".join(out)
+    return f'<div class="scroll"><table class="verdict"><thead>{head}</thead>\n<tbody>{body}</tbody></table></div>'
 
 
 def quiet(text: str) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.graph.scalar import tidy
-from engine.research.report.text import LABELS, bar_time, metric_text, number_text, sharpe_note, values_text
 from engine.research.report.grid import by_source
 from engine.research.report.page import definitions, quiet, section, table
+from engine.research.report.text import LABELS, bar_time, metric_text, number_text, sharpe_note
 from engine.simulate import METRICS, REASONS
 from parquet_store.moments import to_text
 
@@ -91,11 +91,16 @@ def series_section(evidence: Evidence) -> str:
     """Return how the winner's parameters did on every series of the run."""
     shown = list(dict.fromkeys([evidence.by, "sharpe", "cagr", "max_drawdown", "trades"]))
     rows = [
-        [str(row["source"]), metric_text(evidence.by, row["median of all"]), *(metric_text(n, row[n]) for n in shown)]
+        [
+            str(row["source"]),
+            *(metric_text(evidence.by, row[f"{k} of all"]) for k in ("best", "median")),
+            *(metric_text(n, row[n]) for n in shown),
+        ]
         for row in by_source(evidence.run, evidence.by, int(evidence.row["combo"]))
     ]
-    head = ["Series", f"Median {evidence.by} of all", *(LABELS[n] for n in shown)]
-    return section("The winner's parameters on every series", table(head, rows))
+    head = ["Series", f"Best {evidence.by} of all", f"Median {evidence.by} of all", *(LABELS[n] for n in shown)]
+    text = "Best and median: over all combinations on that series. Beside them, the winner's own parameters there."
+    return section("The winner's parameters on every series", quiet(text), table(head, rows))
 
 
 def plan_section(evidence: Evidence) -> str:
@@ -109,7 +114,7 @@ def plan_section(evidence: Evidence) -> str:
     sizing = plan["sizing"] or evidence.found.program.sizing.as_json()
     origin = "set for the run" if plan["sizing"] else "the strategy's own, for the winner"
     items = [("Run", run.name), ("Strategy", str(plan["strategy"])), ("Backend", str(plan["backend"]))]
-    items += [(f"Parameter {name}", values_text(values)) for name, values in evidence.values.items()]
+    items += [(f"Parameter {name}", evidence.covered(name)) for name in evidence.values]
     items += [("Constraint", str(text)) for text in plan["space"]["where"]]
     items += [
         ("Costs", ", ".join(f"{name} {shown(value)}" for name, value in costs.items())),

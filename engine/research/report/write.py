@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ import numpy as np
 
 from engine.graph import bind, columns
 from engine.graph.drive import Columns
-from engine.research.report.grid import Distribution, distribution, influence
+from engine.graph.strategy import Strategy
+from engine.research.luck import Verdict, judge_run
+from engine.research.report.grid import Axis, Distribution, axes_of, distribution, influence
 from engine.research.report.sections import charts_of, sections_of
+from engine.research.report.text import values_text
 from engine.research.table import Run, metric
+from engine.research.walk import Walk, newest_walk
 from engine.simulate import METRICS, Simulation, decisions_of, simulate, simulate_program
 from engine.strategies import STRATEGIES, find_strategy
 from parquet_store import Store
@@ -46,6 +51,10 @@ class Evidence:
         Their courses, and that of buy and hold under the same costs.
     found : Columns
         Every value of the winner's program.
+    verdict : Verdict
+        How likely the winner is luck, history resampled.
+    walk : Walk or None
+        The newest walk-forward of the strategy on the winner's series.
     """
 
     run: Run
@@ -57,17 +66,36 @@ class Evidence:
     median: Simulation
     hold: Simulation
     found: Columns
+    verdict: Verdict
+    walk: Walk | None
+
+    @property
+    def strategy(self) -> type[Strategy]:
+        """The strategy swept."""
+        return find_strategy(self.run.plan["strategy"])
 
     @property
     def values(self) -> dict[str, list[float]]:
-        """The values of every parameter, in the strategy's order."""
+        """The values of every parameter, in the strategy's order; one drawn from an interval has a stand-in."""
         known = self.run.plan["space"]["values"]
-        return {name: known[name] for name in find_strategy(self.run.plan["strategy"]).params}
+        return {name: known[name] for name in self.strategy.params}
+
+    @cached_property
+    def axes(self) -> dict[str, Axis]:
+        """Of every parameter that was swept."""
+        return axes_of(self.run)
 
     @property
     def swept(self) -> list[str]:
-        """The parameters with more than one value."""
-        return [name for name, values in self.values.items() if len(values) > 1]
+        """The parameters that were swept, in the strategy's order."""
+        return [name for name in self.values if name in self.axes]
+
+    def covered(self, name: str) -> str:
+        """Return what was tried of a parameter, as text."""
+        axis = self.axes.get(name)
+        if axis is not None and axis.drawn:
+            return f"drawn from {axis.low:,.10g} to {axis.high:,.10g}"
+        return values_text(self.values[name])
 
     @cached_property
     def ranked(self) -> list[str]:
@@ -121,10 +149,16 @@ def write_report(store: Store, run: Run, to: Path | None = None, by: str = "shar
             "the report needs plotly, which comes with the extra: pip install 'lockstep-engine[research]'"
         ) from error
     from engine.research.report.page import page
+    from engine.research.report.searched import search_charts, search_section
 
     evidence = gather(store, run, by)
     charts = charts_of(evidence)
-    text = page(f"{run.name}: {run.plan['strategy']}", sections_of(evidence, charts), charts)
+    searched = search_charts(store, evidence)
+    text = page(
+        f"{run.name}: {run.plan['strategy']}",
+        sections_of(evidence, charts, search_section(*searched)),
+        charts | searched[0],
+    )
     with telling_disk_errors(path):
         write_whole(path, lambda file: file.write(text.encode()))
     return path
@@ -146,7 +180,9 @@ def gather(store: Store, run: Run, by: str) -> Evidence:
         for made, expected in ((winner, row), (median, middle)):
             agree(run, made, expected)
     hold = simulate_program(bind(STRATEGIES["buy_and_hold"]()), bars, run.costs)
-    return Evidence(run, by, bars, row, middle, winner, median, hold, found)
+    verdict = judge_run(store, run, bars, int(row["combo"]), resampled=find_spec("arch") is not None)
+    walk = newest_walk(store, run.plan["strategy"], source)
+    return Evidence(run, by, bars, row, middle, winner, median, hold, found, verdict, walk)
 
 
 def swept_bars(store: Store, run: Run, source: str) -> Bars:

@@ -59,7 +59,7 @@ def test_a_crossing_shows_each_value_once(bars: Bars) -> None:
     assert sorted(levels) == ["ema(10)", "vwap(30)"]
     assert len(panels) == 1
     assert len(panels[0]) == 2
-    assert "ema(5) \u2212 ema(12)" in panels[0]
+    assert sorted(panels[0]) == ["macd.line(5, 12, 4)", "macd.signal(5, 12, 4)"]
 
 
 class Ratios(Strategy):
