@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -158,5 +159,8 @@ def resampled_rows(verdict: Verdict) -> Iterator[Row]:
         ("drawdown_low", "worst drawdown", found.drawdown),
         ("reshuffled_low", "worst drawdown with its trades in random order", found.reshuffled),
     ):
+        if math.isnan(middle.low):
+            yield Row(name, middle.low, f"{what} of resampled histories: nothing was traded that could be resampled")
+            continue
         text = f"{what}: 5 % of resampled histories are below this, half below {middle.middle:.3g}, 95 % below"
         yield Row(name, middle.low, f"{text} {middle.high:.3g}")
