@@ -133,7 +133,8 @@ def test_no_bars_are_bars() -> None:
 
 
 def test_the_package_shows_exactly_these_names() -> None:
-    assert pipelines.__all__ == ["Bars", "Imported", "Session", "import_file", "load_bars", "resample", "sample"]
+    names = ["Bars", "Imported", "Session", "ensure_timeframe", "import_file", "load_bars", "resample", "sample"]
+    assert pipelines.__all__ == names
     assert all(getattr(pipelines, name) is not None for name in pipelines.__all__)
     with pytest.raises(AttributeError, match="no attribute 'lode_bars'"):
         _ = pipelines.lode_bars
