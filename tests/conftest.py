@@ -1,9 +1,10 @@
-"""What all tests share: how hypothesis draws.  In CI the same examples each time, elsewhere new ones."""
+"""What all tests share: how hypothesis draws, in CI the same examples each time, and how workers share the tests."""
 
 from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -11,10 +12,19 @@ from hypothesis import settings
 from parquet_store import Store
 from pipelines import Bars, load_bars
 from pipelines import sample as samples
+from tests.distribution import Together, longest_first
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ from tests.data import ROOT
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-pytestmark = pytest.mark.xdist_group("vectorbt")
 
 
 def run(words: list[str], folder: Path) -> str:

@@ -16,10 +16,7 @@ from engine.manifest import load_manifest
 from engine.research.space import Space
 from engine.strategies import find_strategy
 
-pytestmark = [
-    pytest.mark.xdist_group("vectorbt"),
-    pytest.mark.skipif(find_spec("arch") is None, reason="the sample comes with arch, of the extra research"),
-]
+pytestmark = pytest.mark.skipif(find_spec("arch") is None, reason="the sample comes with arch, of the extra research")
 SMALL = (
     "rsi_length=3,8",
     "oversold=30,40",

@@ -292,7 +292,6 @@ def test_people_read_the_best_beside_the_median_and_buy_and_hold(
     assert "overbought" not in header  # only what was swept
 
 
-@pytest.mark.xdist_group("vectorbt")
 def test_verify_counts_what_vectorbt_makes_otherwise(
     store: Path, document: Document, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

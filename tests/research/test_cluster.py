@@ -42,7 +42,6 @@ needs_ray = pytest.mark.skipif(not RAY or os.name != "posix", reason="Ray comes 
 # Ray leaves the sockets and log files of its processes to the collector
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -71,6 +70,7 @@ REQUEST = Request(
     sources=(MADE,),
     costs=Costs(),
 )
+KIND = ("RAY_worker_niceness", "0")  # else Ray's workers give way to whatever else runs, such as the other tests
 CHILD = """
 import sys
 from pathlib import Path
@@ -81,8 +81,10 @@ test_cluster.begin(Path(sys.argv[1]), sys.argv[2])
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
-    with connected("local") as module:
-        yield module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*KIND)
+        with connected("local") as module:
+            yield module
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +353,7 @@ def begin(root: Path, name: str) -> None:
 def test_a_sweep_that_was_interrupted_is_gone_on_with_locally(store: Store, whole: dict[str, bytes]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(store.root), "stopped"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=os.environ | dict([KIND]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     results = store.root / "runs" / "stopped" / "results"
     until = time.monotonic() + 120.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,9 @@ from tests.research.made_strategies import FractionTurns, LongTurns, Turns
 from tests.simulate.drawn import made_bars, real_bars
 
 pytestmark = [
-    pytest.mark.xdist_group("vectorbt"),
+    pytest.mark.skipif(find_spec("vectorbt") is None, reason="vectorbt comes with the extra research"),
     pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # VectorBT's own
 ]
-pytest.importorskip("vectorbt")
 
 HOURS = ("binance_BTC-USDT_1h.parquet", 20_000, 2_000)  # hours are missing here and there
 DAYS = ("yahoo_QQQ_1d_adj.parquet", 700, 1_500)  # 252 days a year

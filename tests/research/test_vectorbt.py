@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -23,8 +24,7 @@ from tests.research.made_strategies import FractionTurns, KellyTurns, LongTurns,
 from tests.research.swept import space_of
 from tests.simulate.drawn import made_bars, real_bars
 
-pytestmark = [pytest.mark.xdist_group("vectorbt")]
-pytest.importorskip("vectorbt")
+pytestmark = pytest.mark.skipif(find_spec("vectorbt") is None, reason="vectorbt comes with the extra research")
 
 COSTS = Costs(short=True)
 REACH = {"stop_atr": [0.0, 1.5003], "target_atr": [0.0, 3.0007]}

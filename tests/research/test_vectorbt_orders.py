@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,7 @@ from tests.naive import indicators
 from tests.naive.simulation import Result
 from tests.simulate.drawn import HOUR, assert_alike, real_bars, run_naive
 
-pytestmark = [pytest.mark.xdist_group("vectorbt")]
-pytest.importorskip("vectorbt")
+pytestmark = pytest.mark.skipif(find_spec("vectorbt") is None, reason="vectorbt comes with the extra research")
 
 # name -> first bar
 SLICES = {
