@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.cli import main
 from tests.data import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -43,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("readme")
     programs = [body for kind, body in BLOCKS if kind == "python"]
     (made / "first.py").write_text(programs[0])
+    (made / "first.txt").write_text(run([sys.executable, "first.py"], made))
     (made / "midpoint.py").write_text(programs[1])
     rng = np.random.default_rng(4)
     close = 20_000 * np.exp(np.cumsum(rng.normal(0, 0.006, 3000)))
@@ -56,20 +58,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_first_program_prints_what_stands_below_it(folder: Path) -> None:
-    said = BLOCKS[1][1]
-    assert run([sys.executable, "first.py"], folder) == said
+    assert (folder / "first.txt").read_text() == BLOCKS[1][1]
 
 
 def test_an_own_indicator_is_swept_exported_and_replayed(folder: Path) -> None:
-    run([sys.executable, "first.py"], folder)
     said = [lockstep(words, folder) for words in commands("lockstep sweep midpoint.py")]
     assert "0 mismatches" in said[-1]
 
 
-def test_the_way_from_data_to_a_replayed_manifest(folder: Path) -> None:
+def test_the_way_from_data_to_a_replayed_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("vectorbt")
-    said = [lockstep(words, folder) for words in commands("lockstep data import")]
-    assert "0 mismatches" in said[-1]
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LOCKSTEP_STORE", str(folder / "my-store"))
+    *way, replay = commands("lockstep data import")
+    for words in way:
+        assert words[0] == "lockstep"
+        assert main(words[1:]) == 0, words
+    assert replay[:2] == ["lockstep", "replay"]
+    assert "0 mismatches" in lockstep(replay, folder)  # by a process of its own
 
 
 def test_quoted_figures_are_those_of_the_results() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
@@ -47,8 +48,8 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("smaller")
-def test_the_demo_goes_all_the_way_and_says_where_everything_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_demo_goes_all_the_way_says_where_everything_is_and_can_be_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], document: Callable[..., dict[str, Any]]
 ) -> None:
     assert main(["demo", "--store", str(tmp_path / "a b")]) == 0
     said = capsys.readouterr().out
@@ -59,26 +60,25 @@ def test_the_demo_goes_all_the_way_and_says_where_everything_is(
     assert re.search(r"lockstep export \S+ is refused: .* may\s+well\s+be\s+luck", said, re.DOTALL)
     assert f'--despite "{demo.REASON}"' in said
     assert "median" in said
+    files = {}
     for word in ("manifest", "report"):
         (path,) = re.findall(rf"^{word} +(/.*)$", said, re.MULTILINE)
-        assert Path(path).is_file()
-        assert Path(path).is_relative_to(tmp_path / "a b")
+        files[word] = Path(path)
+        assert files[word].is_file()
+        assert files[word].is_relative_to(tmp_path / "a b")
     (run,) = (tmp_path / "a b" / "runs").iterdir()
     assert f"lockstep results {run.name} --store '{tmp_path}/a b'" in said
+    manifest = files["manifest"].read_bytes()
+    best = json.loads((run / "summary.json").read_text())["best"]
 
-
-@pytest.mark.usefixtures("smaller")
-def test_the_demo_can_be_repeated_and_gives_one_document(
-    tmp_path: Path, document: Callable[..., dict[str, Any]]
-) -> None:
-    first = document("demo")
-    assert first["sweep"]["combos"] == 64
-    assert first["replay"]["mismatches"] == 0
-    assert load_manifest(Path(first["files"]["manifest"])).digest == first["export"]["digest"]
-    assert math.isfinite(first["sweep"]["benchmark"][demo.SOURCE]["sharpe"])
-    again = document("demo")
-    assert again["export"] == first["export"]
-    assert again["sweep"]["best"] == first["sweep"]["best"]
+    again = document("demo", "--store", str(tmp_path / "a b"))
+    assert again["sweep"]["combos"] == 64
+    assert again["replay"]["mismatches"] == 0
+    assert Path(again["files"]["manifest"]) == files["manifest"]
+    assert load_manifest(files["manifest"]).digest == again["export"]["digest"]
+    assert math.isfinite(again["sweep"]["benchmark"][demo.SOURCE]["sharpe"])
+    assert files["manifest"].read_bytes() == manifest
+    assert again["sweep"]["best"] == best
 
 
 @pytest.mark.usefixtures("smaller")
