@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -43,11 +44,23 @@ REQUEST = Request(
     sources=(MADE,),
     costs=Costs(),
 )
-CHILD = """
-import sys
+FORKS = """
+import os, sys
 from pathlib import Path
+import duckdb, numpy, pandas, polars, pyarrow.dataset
+from engine.kernels import STEPS
+from engine.kernels.column import column
 from tests.research import test_resume
-test_resume.begin(Path(sys.argv[1]), sys.argv[2])
+
+column(STEPS["ema"], [numpy.ones(3)], (2,))  # the compiler is loaded, no thread is begun
+for line in sys.stdin:  # a run's name each: a process of its own goes on with it
+    child = os.fork()
+    if child == 0:
+        test_resume.begin(Path(sys.argv[1]), line.strip())
+        os._exit(0)
+    print("pid", child, flush=True)
+    _, status = os.waitpid(child, 0)
+    print("ended", os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
@@ -85,23 +98,46 @@ def table_of(store: Store, name: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def killed(store: Store, name: str, lines: int, after: float) -> bool:
+@pytest.fixture
+def forks(store: Store) -> Iterator[subprocess.Popen[str]]:
+    """A process that forks one for each name it is given."""
+    line = [sys.executable, "-c", FORKS, str(store.root)]
+    with subprocess.Popen(line, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+
+
+def killed(forks: subprocess.Popen[str], name: str, lines: int, after: float) -> bool:
     """Start or continue the run and kill it a while after it told so many lines; return whether it came to that."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(store.root), name],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
+    assert forks.stdin is not None
+    assert forks.stdout is not None
+    forks.stdin.write(f"{name}\n")
+    forks.stdin.flush()
+    word, pid = forks.stdout.readline().split()
+    assert word == "pid"
+    told = ""
     for _ in range(lines):
-        process.stdout.readline()
-    time.sleep(after)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    return process.returncode == -signal.SIGKILL
+        told = forks.stdout.readline()
+        if told.startswith("ended"):
+            break
+    else:
+        time.sleep(after)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(int(pid), signal.SIGKILL)
+    while not told.startswith("ended"):
+        told = forks.stdout.readline()
+        assert told
+    status = int(told.split()[1])
+    assert status in (0, -signal.SIGKILL)
+    return status == -signal.SIGKILL
 
 
 @pytest.mark.slow
-def test_a_sweep_killed_again_and_again_has_the_table_of_an_undisturbed_one(store: Store) -> None:
+def test_a_sweep_killed_again_and_again_has_the_table_of_an_undisturbed_one(
+    store: Store, forks: subprocess.Popen[str]
+) -> None:
     run_sweep(store, replace(REQUEST, name="whole"))
     whole = table_of(store, "whole")
     assert len(whole) == 6
@@ -109,7 +145,7 @@ def test_a_sweep_killed_again_and_again_has_the_table_of_an_undisturbed_one(stor
     kills, names, partial = 0, ["run0"], 0
     while kills < KILLS:
         name = names[-1]
-        if killed(store, name, rng.randint(1, 4), rng.uniform(0.0, 0.03)):
+        if killed(forks, name, rng.randint(1, 4), rng.uniform(0.0, 0.03)):
             kills += 1
             there = len(Run(store.root / "runs" / name).done) if name in runs(store) else 0
             partial += 0 < there < len(whole)
