@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and mounts o
 
 LOCKSTEP = [sys.executable, "-c", "import sys; from engine.cli import main; sys.exit(main())"]
 NAMED = ("--venue", "mine", "--symbol", "A/B", "--timeframe", "1d")
-BARS = 30_000  # in as many as 986 months
+BARS = 12_000  # in as many as 395 months
 SMALL = ("sweep", "mean_reversion", "--data", MADE, "--param", "rsi_length=3,5,9", "--param", "oversold=45")
 LONG = (
     "sweep", "mean_reversion", "--data", MADE, "--param", "rsi_length=2:101:1", "--param", "oversold=1:60:1",
