@@ -14,13 +14,15 @@ from typing import Any
 
 from parquet_store.errors import Failed, Usage
 
-__all__ = ["check_address", "connected", "require", "slots"]
+__all__ = ["check_address", "connected", "ends_with_us", "require", "slots"]
 
 ADDRESS = re.compile(r"local|auto|(ray://)?[A-Za-z0-9._-]+:\d+|(ray://)?\[[0-9a-fA-F:]+\]:\d+")
 ANSWER_SECONDS = 10.0
 CLIENT_TRIES = 3
 SERVER_DIED = "Initialization failure from server"  # a race in Ray's client server, ray-project/ray#63202
 STORE_LEAST = 100 * 2**20  # bytes; Ray itself wants 75 MB
+
+_own: list[str] = []  # the address, while a cluster that was started here runs
 
 
 def require() -> None:
@@ -74,15 +76,23 @@ def connected(address: str, size: int = 0) -> Iterator[Any]:
     before = signal.getsignal(signal.SIGTERM)
     _begin(ray, address, quiet)
     try:
+        if address == "local":
+            _own.append(address)
         yield ray
     except ConnectionError as error:
         raise Failed(
             f"--cluster {address}: the connection was lost ({_first(error)}); what was written stays"
         ) from error
     finally:
+        _own.clear()
         ray.shutdown()
         if threading.current_thread() is threading.main_thread() and before is not None:
             signal.signal(signal.SIGTERM, before)  # Ray puts its own in its place
+
+
+def ends_with_us() -> bool:
+    """Return whether the cluster was started by ``connected`` and ends with it, and all its tasks then too."""
+    return bool(_own)
 
 
 def slots(ray: Any, threads: int) -> int:

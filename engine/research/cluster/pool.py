@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from engine.research.cluster.connect import slots
+from engine.research.cluster.connect import ends_with_us, slots
 from parquet_store.errors import Failed
 
 __all__ = ["TRIES", "replies"]
@@ -28,7 +28,7 @@ def replies(
     """Run a task for each key and yield (key, what it returned) as they end.
 
     A task whose worker or machine died, or whose result was lost with it, is submitted again.  When the caller stops,
-    for an error or Ctrl-C, the tasks under way are ended.
+    for an error or Ctrl-C, the tasks under way are ended: here, or with the cluster if it ends with the sweep.
 
     Parameters
     ----------
@@ -84,8 +84,9 @@ def replies(
                 else:
                     yield key, reply
     finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
+        if not ends_with_us():  # else all end with it; and to cancel a task that is just done can bring the driver down
+            for reference in running:
+                ray.cancel(reference, force=True)
 
 
 def _given_up(kind: str, key: Any, error: BaseException) -> str:
