@@ -12,7 +12,7 @@ from hypothesis import settings
 from parquet_store import Store
 from pipelines import Bars, load_bars
 from pipelines import sample as samples
-from tests.distribution import Together, longest_first
+from tests.distribution import Together, in_order
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -20,7 +20,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    longest_first(items)
+    in_order(items)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
