@@ -169,7 +169,7 @@ def search(
 
 def show_search(told: Mapping[str, Any], out: Output) -> None:
     """Print what a search found."""
-    from engine.cli.figures import annualised, compare
+    from engine.cli.figures import annualised, compare, params_text
 
     wanted = " and ".join(f"{one['name']} ({one['direction'][:3]})" for one in told["objectives"])
     out.say(
@@ -183,8 +183,7 @@ def show_search(told: Mapping[str, Any], out: Output) -> None:
     compare(out, {"best": best["metrics"], "buy and hold": told["benchmark"]})
     annualised(out, told["sources"])
     first = told["objectives"][0]["name"]
-    params = ",".join(f"{key}={value!r}" for key, value in best["params"].items())  # every digit, as export wants them
-    out.say(f"best by {first}, trial {best['number']:,}: {params}")
+    out.say(f"best by {first}, trial {best['number']:,}: {params_text(best['params'])}")
     show_verdict(told["verdict"], out)
     for line in told["warnings"]:
         out.say(textwrap.fill(f"WARNING: {line}", WIDTH, subsequent_indent="  "))

@@ -166,7 +166,10 @@ class Run(Parts):
                 raise Usage(f"parameter {name}: not given, and the run covered {covered}; add {name}=...")
         found = self.top(1, "total_return", " and ".join(tests) or None, source)
         if not found:
-            raise Usage(f"run {self.name}: no combination with these parameters; a constraint or the draw excludes it")
+            more = "; what was drawn has every digit that lockstep results --json shows" if intervals else ""
+            raise Usage(
+                f"run {self.name}: no combination with these parameters; a constraint or the draw excludes it{more}"
+            )
         return found[0]
 
 

@@ -122,7 +122,8 @@ def test_figures_are_percent_where_they_are_fractions() -> None:
     assert figure("max_drawdown", math.nan) == "-"
     assert figure("rsi_length", 14.0) == "14"
     assert [rate(x) for x in (4_800, 1.514e8, 8.2e9)] == ["4,800", "151 million", "8.2 billion"]
-    assert params_text({"a": 14.0, "b": 0.5}) == "a=14,b=0.5"
+    assert params_text({"a": 14.0, "b": 0.5, "c": 3}) == "a=14,b=0.5,c=3"
+    assert params_text({"a": 30.397718119745, "b": 1e-7}) == "a=30.397718119745,b=1e-07"  # to be found again
 
 
 def test_compared_subjects_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
