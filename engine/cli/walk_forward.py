@@ -65,7 +65,9 @@ def walk_forward(
     ] = None,
     anchored: Annotated[
         bool,
-        typer.Option("--anchored/--rolling", help="Train from the first bar on, or on a window that moves along."),
+        typer.Option(
+            "--anchored/--rolling", help="Train from where the first window begins, or on a window that moves along."
+        ),
     ] = True,
     purge: Annotated[
         int, typer.Option(min=0, metavar="N", help="Leave the last N bars before a test window out of training.")
