@@ -34,7 +34,7 @@ def report(
     store: StorePath = None,
     json: AsJson = False,
 ) -> None:
-    """Write one page about a run: equity against buy and hold, drawdown, trades, the grid, the metrics.
+    """Write one page about a run: how likely it is luck, equity, the grid, walk-forward, months, trades.
 
     \b
     Example:
@@ -95,7 +95,7 @@ def export(
     show_verdict(verdict, out)
     shown = ", ".join(f"{name} {figure(name, made.metrics[name])}" for name in ("total_return", "sharpe", "trades"))
     if made.despite is not None:
-        out.say(f"exported all the same: {made.despite}")
+        out.say(f"{'reason given' if made.verdict.passed else 'exported all the same'}: {made.despite}")
     out.say(f"exported {params_text(made.params)}\n{shown}\nmanifest {made.path}\ndigest {made.digest}")
 
 

@@ -140,7 +140,8 @@ class Space:
         texts = list(self.where)
         if not self.free:
             for name, text in self.when:
-                read_condition(text, self.values)
+                first = {other: values[:1] for other, values in self.values.items()}
+                holds(text, read_condition(text, self.values), first)  # told by itself, not as a part of what follows
                 texts.append(f"({text}) or {name} = {float(self.values[name][0])!r}")
         return [(text, read_condition(text, self.values)) for text in texts]
 

@@ -291,6 +291,7 @@ def test_points_drawn_from_intervals_fill_them_and_whole_parameters_stay_whole()
             "no combination is left: 1,000 points drawn, 0 after --where 'fast > 6'",
         ),
         ({"when": [("fsat", "width > 0")]}, 'did you mean "fast"'),
+        ({"when": [("fast", "width")]}, "constraint 'width' is not true or false: expected a comparison"),
         ({"when": [("fast", "widht > 0")]}, 'did you mean "width"'),
     ],
 )
