@@ -47,6 +47,8 @@ class Run(Parts):
             Its files are damaged.
         """
         if name not in runs(store):
+            if (store.root / "searches" / name / PLAN).is_file():
+                raise Usage(f"search {name}: not finished; run the same lockstep search again, it goes on where it was")
             raise unknown("run", name, runs(store))
         run = cls(runs_folder(store) / name)
         if not run.finished:
