@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -14,7 +13,6 @@ from engine.cli.output import Output
 from engine.cli.verdict import show_verdict
 from parquet_store.errors import Usage
 
-WIDTH = 110
 SHOWN = 20  # points of a front that people are shown
 
 
@@ -165,8 +163,6 @@ def show_search(told: Mapping[str, Any], out: Output) -> None:
     first = told["objectives"][0]["name"]
     out.say(f"best by {first}, trial {best['number']:,}: {params_text(best['params'])}")
     show_verdict(told["verdict"], out)
-    for line in told["warnings"]:
-        out.say(textwrap.fill(f"WARNING: {line}", WIDTH, subsequent_indent="  "))
     out.say(f"the trials are in {told['storage']}; next: lockstep results {told['run']}")
 
 
