@@ -16,7 +16,9 @@ import pytest
 
 from engine.cli import main
 from engine.research.report import Evidence, gather, write_report
+from engine.research.report.figures import distribution_figure
 from engine.research.report.forward import command
+from engine.research.report.grid import Distribution
 from engine.research.report.months import monthly, yearly
 from engine.research.report.text import counted
 from engine.research.report_style import log_ticks
@@ -167,6 +169,19 @@ def test_the_published_rule_s_report_tells_both_conventions_and_the_verdict(tmp_
     assert re.search(r"Sharpe, invested bars only: [12]\.\d\d", said)
     assert "which of them is best is chance: pbo" in said
     assert path.stat().st_size < 6_000_000
+
+
+def test_a_marked_figure_stands_where_it_is_or_is_said_to_be_beyond_the_axis() -> None:
+    found = Distribution(0.0, 0.1, [1, 4, 2, 0, 3, 1, 0, 0, 1, 2], 14, 0, 0)
+    marked = {"Winner": 1.0, "Median": 0.4, "Luck line": 2.4, "Buy and hold": -7.0}
+    figure = distribution_figure(found, "sharpe", ".2f", marked)
+    lines = {trace["name"]: trace["x"][0] for trace in figure["data"] if trace["type"] == "scatter"}
+    assert lines == pytest.approx({
+        "Winner 1.00": 1.0, "Median 0.40": 0.4, "Luck line 2.40": 2.4,
+        "Buy and hold \u22127.00, beyond the axis": -1.5,
+    })  # fmt: skip
+    low, high = figure["layout"]["xaxis"]["range"]
+    assert low < -1.5 < 2.4 < high
 
 
 def test_one_trade_is_one_trade() -> None:
