@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def report(
     run: RunName,
+    by: Annotated[str, typer.Option(metavar="METRIC", help="What chooses the winner and the median.")] = "sharpe",
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; else beside the run.")] = None,
     store: StorePath = None,
     json: AsJson = False,
@@ -39,13 +40,14 @@ def report(
     \b
     Example:
       lockstep report first --to first.html
+      lockstep report first --by calmar
     """
     from engine.research.report import write_report
     from engine.research.table import Run
 
     out, place = Output(json), open_store(store)
     found = Run.open(place, run)
-    path = write_report(place, found, to)
+    path = write_report(place, found, to, by)
     if json:
         out.document({"run": found.name, "report": path})
     else:
