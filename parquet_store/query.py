@@ -50,7 +50,7 @@ def run(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRel
     try:
         statements = connection.extract_statements(query)
         if len(statements) != 1:
-            raise Usage(f"{len(statements)} statements given: expected one query, such as select count(*) from bars")
+            raise Usage(f"{len(statements)} statements given: expected one query, as in select count(*) from TABLE")
         if statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
             raise Usage(f"a query only reads: expected select ..., found {statements[0].type.name.lower()}")
         relation = connection.sql(query)

@@ -146,9 +146,8 @@ def load_bars(store: Store, source: str | Series, start: Moment | None = None, e
     rows = store.read(series, start, end)
     if rows.is_empty():
         span = store.span(series)
-        raise Usage(
-            f"{series}: no bars from {start} to {end}: stored are {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}"
-        )
+        asked = (f" {word} {moment}" for word, moment in (("from", start), ("before", end)) if moment is not None)
+        raise Usage(f"{series}: no bars{''.join(asked)}: stored are {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}")
     time, *columns = (rows[name].to_physical().to_numpy() for name in BARS.names)
     for array in (time, *columns):
         array.flags.writeable = False  # nobody else has them: spare the copy

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import chosen, data, demo, prove, search, strategies, sweep, walk_forward
+from engine.cli import chosen, data, demo, prove, results, search, strategies, sweep, walk_forward
 from parquet_store.errors import LockstepError
 
 _ORDER = (
@@ -63,6 +63,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 strategies.register(app)
 sweep.register(app)
+results.register(app)
 search.register(app)
 walk_forward.register(app)
 chosen.register(app)

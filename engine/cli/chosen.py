@@ -30,22 +30,24 @@ def register(app: typer.Typer) -> None:
 
 def report(
     run: RunName,
+    by: Annotated[str, typer.Option(metavar="METRIC", help="What chooses the winner and the median.")] = "sharpe",
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; else beside the run.")] = None,
     store: StorePath = None,
     json: AsJson = False,
 ) -> None:
-    """Write one page about a run: equity against buy and hold, drawdown, trades, the grid, the metrics.
+    """Write one page about a run: how likely it is luck, equity, the grid, walk-forward, months, trades.
 
     \b
     Example:
       lockstep report first --to first.html
+      lockstep report first --by calmar
     """
     from engine.research.report import write_report
     from engine.research.table import Run
 
     out, place = Output(json), open_store(store)
     found = Run.open(place, run)
-    path = write_report(place, found, to)
+    path = write_report(place, found, to, by)
     if json:
         out.document({"run": found.name, "report": path})
     else:
@@ -95,7 +97,7 @@ def export(
     show_verdict(verdict, out)
     shown = ", ".join(f"{name} {figure(name, made.metrics[name])}" for name in ("total_return", "sharpe", "trades"))
     if made.despite is not None:
-        out.say(f"exported all the same: {made.despite}")
+        out.say(f"{'reason given' if made.verdict.passed else 'exported all the same'}: {made.despite}")
     out.say(f"exported {params_text(made.params)}\n{shown}\nmanifest {made.path}\ndigest {made.digest}")
 
 

@@ -54,8 +54,8 @@ def figure(name: str, value: Any) -> str:
 
 
 def params_text(params: Mapping[str, Any]) -> str:
-    """Return parameters as ``export --params`` reads them."""
-    return ",".join(f"{name}={value:g}" for name, value in params.items())
+    """Return parameters as ``export --params`` reads them, with every digit."""
+    return ",".join(f"{name}={int(v) if float(v).is_integer() else float(v)!r}" for name, v in params.items())
 
 
 def compare(out: Output, subjects: Mapping[str, Mapping[str, Any]]) -> None:

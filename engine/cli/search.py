@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
+from engine.cli import asked
 from engine.cli.options import AsJson, StorePath, memory_size, open_store, ranges
 from engine.cli.output import Output
-from engine.cli.sweep import conditional, costs_of, sizing_of
 from engine.cli.verdict import show_verdict
 from parquet_store.errors import Usage
 
-WIDTH = 110
 SHOWN = 20  # points of a front that people are shown
 
 
@@ -24,9 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    strategy: Annotated[
-        str, typer.Argument(metavar="STRATEGY", help="Its name, or FILE.py:CLASS.", show_default=False)
-    ],
+    strategy: asked.StrategyName,
     data: Annotated[str, typer.Option(metavar="SOURCE", help="One series, as in sample:NASDAQ:1d.")],
     timeframe: Annotated[
         str | None, typer.Option(metavar="4h", help="The source at this timeframe, made of it where absent.")
@@ -42,10 +38,7 @@ def search(
     where: Annotated[
         list[str] | None, typer.Option(metavar="'A < B'", help="Evaluate only such points; may be given again.")
     ] = None,
-    when: Annotated[
-        list[str] | None,
-        typer.Option(metavar="'NAME: A > 0'", help="Vary NAME only where this holds; may be given again."),
-    ] = None,
+    when: asked.When = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,36 +66,21 @@ def search(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with --name; refused where there is no such search.")
     ] = False,
-    fee: Annotated[float | None, typer.Option(help="Fraction of each fill; else 0.001.")] = None,
-    slippage: Annotated[float | None, typer.Option(help="Fraction of the price, on each fill; else 0.0005.")] = None,
-    sizing: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RULE",
-            help="all_in, fixed_fraction:fraction=0.5, fixed_ratio:delta=500,unit=0.02, "
-            "atr_risk:risk=0.01 or kelly:fraction=0.5,cap=0.25; else the strategy's own.",
-        ),
-    ] = None,
-    initial_cash: Annotated[float | None, typer.Option(help="In quote currency; else 10,000.")] = None,
-    leverage: Annotated[float | None, typer.Option(help="Largest notional over equity; else 1.")] = None,
-    short: Annotated[
-        bool | None, typer.Option("--short/--no-short", help="Allow short positions; else with perpetuals only.")
-    ] = None,
-    size_at: Annotated[
-        str | None, typer.Option(metavar="decision|fill", help="When a size is fixed; else decision.")
-    ] = None,
-    price_tick: Annotated[float | None, typer.Option(help="The venue's step of prices; else none.")] = None,
-    quantity_step: Annotated[float | None, typer.Option(help="The venue's step of quantities; else none.")] = None,
-    min_notional: Annotated[
-        float | None, typer.Option(help="The venue's smallest order, quote currency; else none.")
-    ] = None,
-    contract_size: Annotated[float | None, typer.Option(help="Base currency in a contract; else none.")] = None,
-    start: Annotated[str | None, typer.Option(metavar="TIME", help="First bar, as in 2020-01-01 (UTC).")] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="Bars before this time only.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Else one for each processor.")] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="For columns and bitmaps at one time, as in 1GB; else 192MB.")
-    ] = None,
+    fee: asked.Fee = None,
+    slippage: asked.Slippage = None,
+    sizing: asked.SizeRule = None,
+    initial_cash: asked.InitialCash = None,
+    leverage: asked.Leverage = None,
+    short: asked.Short = None,
+    size_at: asked.SizeAt = None,
+    price_tick: asked.PriceTick = None,
+    quantity_step: asked.QuantityStep = None,
+    min_notional: asked.MinNotional = None,
+    contract_size: asked.ContractSize = None,
+    start: asked.Start = None,
+    end: asked.End = None,
+    threads: asked.Threads = None,
+    memory: asked.Memory = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="local|ray://...", help="Let Ray's workers evaluate the points.")
     ] = None,
@@ -146,11 +124,11 @@ def search(
         values=values,
         intervals=intervals,
         where=tuple(where or ()),
-        when=tuple(conditional(text) for text in when or ()),
+        when=asked.conditions(when),
         sources=(data,),
         timeframes=() if timeframe is None else (timeframe.strip(),),
-        costs=costs_of(numbers, [data], short),
-        sizing=None if sizing is None else sizing_of(sizing),
+        costs=asked.costs_of([data], short, numbers),
+        sizing=asked.sizing_of(sizing),
         name=name,
         start=start,
         end=end,
@@ -158,9 +136,9 @@ def search(
         memory=None if memory is None else memory_size(memory),
         cluster=cluster,
     )
-    asked = Search(request, tuple(objective or ("sharpe",)), trials, batch, sampler, seed, pruning, storage)
+    wanted = Search(request, tuple(objective or ("sharpe",)), trials, batch, sampler, seed, pruning, storage)
     with out.progress("search", "trials") as progress:
-        told = run_search(place, asked, progress)
+        told = run_search(place, wanted, progress)
     if json:
         out.document(told)
     else:
@@ -169,7 +147,7 @@ def search(
 
 def show_search(told: Mapping[str, Any], out: Output) -> None:
     """Print what a search found."""
-    from engine.cli.figures import annualised, compare
+    from engine.cli.figures import annualised, compare, params_text
 
     wanted = " and ".join(f"{one['name']} ({one['direction'][:3]})" for one in told["objectives"])
     out.say(
@@ -183,11 +161,8 @@ def show_search(told: Mapping[str, Any], out: Output) -> None:
     compare(out, {"best": best["metrics"], "buy and hold": told["benchmark"]})
     annualised(out, told["sources"])
     first = told["objectives"][0]["name"]
-    params = ",".join(f"{key}={value!r}" for key, value in best["params"].items())  # every digit, as export wants them
-    out.say(f"best by {first}, trial {best['number']:,}: {params}")
+    out.say(f"best by {first}, trial {best['number']:,}: {params_text(best['params'])}")
     show_verdict(told["verdict"], out)
-    for line in told["warnings"]:
-        out.say(textwrap.fill(f"WARNING: {line}", WIDTH, subsequent_indent="  "))
     out.say(f"the trials are in {told['storage']}; next: lockstep results {told['run']}")
 
 

@@ -16,13 +16,15 @@ PERCENT = ("total_return", "neighbours_earning", "drawdown", "reshuffled", "loss
 
 
 def show_verdict(verdict: Mapping[str, Any], out: Output) -> None:
-    """Print the verdict's table and its conclusion; ``verdict`` is ``Verdict.as_json``."""
+    """Print the verdict's table, its conclusion and what it warns of; ``verdict`` is ``Verdict.as_json``."""
     out.say("how likely is it luck?")
     for row in verdict["rows"]:
         mark = {True: "pass", False: "FAIL", None: ""}[row["passed"]]
         head = f"  {mark:<5}{row['name']:<26}{value_text(row['name'], row['value']):>10}  "
         out.say(textwrap.fill(row["meaning"], WIDTH, initial_indent=head, subsequent_indent=" " * len(head)))
     out.say(textwrap.fill(f"the best {verdict['conclusion']}", WIDTH))
+    for line in verdict.get("warnings", ()):  # what an earlier release judged has none
+        out.say(textwrap.fill(f"WARNING: {line}", WIDTH, subsequent_indent="  "))
 
 
 def value_text(name: str, value: float | None) -> str:

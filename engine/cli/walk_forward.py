@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli import asked
 from engine.cli.options import AsJson, StorePath, memory_size, open_store, ranges
 from engine.cli.output import Output
-from engine.cli.sweep import conditional, costs_of, sizing_of
 
 if TYPE_CHECKING:
     from engine.research.walk import Walk
@@ -25,34 +25,19 @@ def register(app: typer.Typer) -> None:
 
 
 def walk_forward(
-    strategy: Annotated[
-        str, typer.Argument(metavar="STRATEGY", help="Its name, or FILE.py:CLASS.", show_default=False)
-    ],
+    strategy: asked.StrategyName,
     data: Annotated[
         list[str],
         typer.Option(
             metavar="SOURCE", help="As in sample:NASDAQ:1d or 'binance:*:1h', each by itself; again for more."
         ),
     ],
-    timeframe: Annotated[
-        str | None, typer.Option(metavar="1h,4h", help="Each source at these timeframes, made of it where absent.")
-    ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUES",
-            help="As in name=14,21 or name=20:40:5 (stop included), or name=20:40 to draw from; may be given again.",
-        ),
-    ] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(metavar="'A < B'", help="Keep only such combinations; may be given again.")
-    ] = None,
-    when: Annotated[
-        list[str] | None,
-        typer.Option(metavar="'NAME: A > 0'", help="Vary NAME only where this holds; may be given again."),
-    ] = None,
-    sample: Annotated[int, typer.Option(min=0, metavar="N", help="Try N combinations drawn at random only.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    timeframe: asked.Timeframes = None,
+    param: asked.Params = None,
+    where: asked.Where = None,
+    when: asked.When = None,
+    sample: asked.Sample = 0,
+    seed: asked.Seed = 0,
     folds: Annotated[
         int | None, typer.Option(metavar="N", help="Test windows; else 10, or as many of --test as fit.")
     ] = None,
@@ -65,7 +50,9 @@ def walk_forward(
     ] = None,
     anchored: Annotated[
         bool,
-        typer.Option("--anchored/--rolling", help="Train from the first bar on, or on a window that moves along."),
+        typer.Option(
+            "--anchored/--rolling", help="Train from where the first window begins, or on a window that moves along."
+        ),
     ] = True,
     purge: Annotated[
         int, typer.Option(min=0, metavar="N", help="Leave the last N bars before a test window out of training.")
@@ -86,36 +73,21 @@ def walk_forward(
         int, typer.Option(min=0, metavar="N", help="Choose only what closes N trades in the training window.")
     ] = 0,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="To keep it by; else made of its plan.")] = None,
-    fee: Annotated[float | None, typer.Option(help="Fraction of each fill; else 0.001.")] = None,
-    slippage: Annotated[float | None, typer.Option(help="Fraction of the price, on each fill; else 0.0005.")] = None,
-    sizing: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RULE",
-            help="all_in, fixed_fraction:fraction=0.5, fixed_ratio:delta=500,unit=0.02, "
-            "atr_risk:risk=0.01 or kelly:fraction=0.5,cap=0.25; else the strategy's own.",
-        ),
-    ] = None,
-    initial_cash: Annotated[float | None, typer.Option(help="In quote currency; else 10,000.")] = None,
-    leverage: Annotated[float | None, typer.Option(help="Largest notional over equity; else 1.")] = None,
-    short: Annotated[
-        bool | None, typer.Option("--short/--no-short", help="Allow short positions; else with perpetuals only.")
-    ] = None,
-    size_at: Annotated[
-        str | None, typer.Option(metavar="decision|fill", help="When a size is fixed; else decision.")
-    ] = None,
-    price_tick: Annotated[float | None, typer.Option(help="The venue's step of prices; else none.")] = None,
-    quantity_step: Annotated[float | None, typer.Option(help="The venue's step of quantities; else none.")] = None,
-    min_notional: Annotated[
-        float | None, typer.Option(help="The venue's smallest order, quote currency; else none.")
-    ] = None,
-    contract_size: Annotated[float | None, typer.Option(help="Base currency in a contract; else none.")] = None,
-    start: Annotated[str | None, typer.Option(metavar="TIME", help="First bar, as in 2020-01-01 (UTC).")] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="Bars before this time only.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Else one for each processor.")] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="For columns and bitmaps at one time, as in 1GB; else 192MB.")
-    ] = None,
+    fee: asked.Fee = None,
+    slippage: asked.Slippage = None,
+    sizing: asked.SizeRule = None,
+    initial_cash: asked.InitialCash = None,
+    leverage: asked.Leverage = None,
+    short: asked.Short = None,
+    size_at: asked.SizeAt = None,
+    price_tick: asked.PriceTick = None,
+    quantity_step: asked.QuantityStep = None,
+    min_notional: asked.MinNotional = None,
+    contract_size: asked.ContractSize = None,
+    start: asked.Start = None,
+    end: asked.End = None,
+    threads: asked.Threads = None,
+    memory: asked.Memory = None,
     yes: Annotated[bool, typer.Option("--yes", help="More than 10^9 combinations are meant.")] = False,
     store: StorePath = None,
     json: AsJson = False,
@@ -153,13 +125,13 @@ def walk_forward(
         values=values,
         intervals=intervals,
         where=tuple(where or ()),
-        when=tuple(conditional(text) for text in when or ()),
+        when=asked.conditions(when),
         sample=sample,
         seed=seed,
         sources=tuple(data),
         timeframes=tuple(part.strip() for part in (timeframe or "").split(",") if part.strip()),
-        costs=costs_of(numbers, data, short),
-        sizing=None if sizing is None else sizing_of(sizing),
+        costs=asked.costs_of(data, short, numbers),
+        sizing=asked.sizing_of(sizing),
         name=name,
         start=start,
         end=end,

@@ -58,7 +58,10 @@ def holds(text: str, condition: pl.Expr, columns: Mapping[str, NDArray[np.float6
     try:
         mask = pl.DataFrame(dict(columns)).with_columns(condition.alias(KEPT))[KEPT]
     except Exception as error:  # polars raises several kinds
-        raise Usage(f"constraint {text!r} is not true or false: {error}") from error
+        told = str(error).splitlines()[0]
+        raise Usage(
+            f"constraint {text!r} is not true or false ({told}); expected a comparison such as 'fast < slow'"
+        ) from error
     if mask.dtype not in (pl.Boolean, pl.Null):
         raise Usage(f"constraint {text!r} is not true or false: expected a comparison such as 'fast < slow'")
     return mask.cast(pl.Boolean).fill_null(False).to_numpy().astype(np.bool_)

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 MOST_POINTS = 2_000
+WIDE = 4.0  # times its lowest value: what a logarithmic axis spans before its ticks are of certain digits
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, GREY, AMBER, GREEN, RED = "#2563a8", "#9aa5b1", "#c77700", "#1d7a46", "#b3382c"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -91,14 +92,27 @@ def axis(**more: Any) -> Figure:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return round values between two others for a logarithmic axis, four to nine of them where there is room."""
+    """Return round values for a logarithmic axis from ``low`` to ``high``, at most nine, none near another.
+
+    Where the axis spans little they are evenly spaced, else of the digits 1, 3 or 1, 2, 5 and so on.
+    """
+    if high < WIDE * low:
+        return even_ticks(low, high)
     decades = range(int(np.floor(np.log10(low))) - 1, int(np.ceil(np.log10(high))) + 1)
-    fine = [tuple(1.0 + k / parts for k in range(9 * parts)) for parts in (5, 20, 100)]
-    for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), *fine):
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
         ticks = [d * 10.0**e for e in decades for d in digits if low * 0.98 <= d * 10.0**e <= high * 1.02]
         if len(ticks) >= 4:
             return ticks[:: -(-len(ticks) // 9)]
-    return [low, high]
+    return even_ticks(low, high)
+
+
+def even_ticks(low: float, high: float) -> list[float]:
+    """Return evenly spaced round values from ``low`` to ``high``, at most seven."""
+    if not high > low:
+        return [low]
+    size = 10.0 ** np.floor(np.log10((high - low) / 7))
+    step = next(size * k for k in (1, 2, 2.5, 5, 10) if np.floor(high / size / k) - np.ceil(low / size / k) < 7)
+    return [float(k * step) for k in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
 
 
 def note(text: str, y: float, shift: int = 0) -> Figure:

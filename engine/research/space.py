@@ -98,8 +98,11 @@ class Space:
         for name in intervals:
             if name in given:
                 raise Usage(f"parameter {name}: given as values and as an interval; expected one of them")
-            for end in intervals[name]:
-                strategy.param(name).check(round(end) if strategy.param(name).whole else end)
+            param, (low, high) = strategy.param(name), intervals[name]
+            if param.whole and math.ceil(low) > math.floor(high):
+                raise Usage(f"parameter {name}: no whole number from {low:g} to {high:g}; give a wider interval")
+            for end in (math.ceil(low), math.floor(high)) if param.whole else (low, high):
+                param.check(end)
         size = math.prod(len(v) for v in given.values())
         visited = size if draw is None else draw.count
         if visited > MANY and not yes:
@@ -115,7 +118,10 @@ class Space:
         whole = frozenset(name for name, param in strategy.params.items() if param.whole)
         made = cls(values, tuple(where), tuple(when), draw, whole)
         if next(made.shards(), None) is None:
-            raise Usage(f"no combination is left: {size:,} before, 0 after --where {' and '.join(where)!r}")
+            texts, kept = " and ".join(where), f"{size:,} before"
+            if made.free:
+                kept = f"{TRIES * visited:,} points drawn"
+            raise Usage(f"no combination is left: {kept}, 0 after --where {texts!r}")
         return made
 
     @property
@@ -134,7 +140,8 @@ class Space:
         texts = list(self.where)
         if not self.free:
             for name, text in self.when:
-                read_condition(text, self.values)
+                first = {other: values[:1] for other, values in self.values.items()}
+                holds(text, read_condition(text, self.values), first)  # told by itself, not as a part of what follows
                 texts.append(f"({text}) or {name} = {float(self.values[name][0])!r}")
         return [(text, read_condition(text, self.values)) for text in texts]
 

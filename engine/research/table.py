@@ -47,6 +47,8 @@ class Run(Parts):
             Its files are damaged.
         """
         if name not in runs(store):
+            if (store.root / "searches" / name / PLAN).is_file():
+                raise Usage(f"search {name}: not finished; run the same lockstep search again, it goes on where it was")
             raise unknown("run", name, runs(store))
         run = cls(runs_folder(store) / name)
         if not run.finished:
@@ -166,7 +168,10 @@ class Run(Parts):
                 raise Usage(f"parameter {name}: not given, and the run covered {covered}; add {name}=...")
         found = self.top(1, "total_return", " and ".join(tests) or None, source)
         if not found:
-            raise Usage(f"run {self.name}: no combination with these parameters; a constraint or the draw excludes it")
+            more = "; what was drawn has every digit that lockstep results --json shows" if intervals else ""
+            raise Usage(
+                f"run {self.name}: no combination with these parameters; a constraint or the draw excludes it{more}"
+            )
         return found[0]
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.cli.asked import costs_of, sizing_of
 from engine.cli.figures import compare, figure, params_text, rate
 from engine.cli.options import grid, number_pairs, pairs
 from engine.cli.output import Output, plain, shown
-from engine.cli.sweep import costs_of, sizing_of
 from engine.simulate import Costs
 from parquet_store.errors import Usage
 
@@ -122,7 +122,8 @@ def test_figures_are_percent_where_they_are_fractions() -> None:
     assert figure("max_drawdown", math.nan) == "-"
     assert figure("rsi_length", 14.0) == "14"
     assert [rate(x) for x in (4_800, 1.514e8, 8.2e9)] == ["4,800", "151 million", "8.2 billion"]
-    assert params_text({"a": 14.0, "b": 0.5}) == "a=14,b=0.5"
+    assert params_text({"a": 14.0, "b": 0.5, "c": 3}) == "a=14,b=0.5,c=3"
+    assert params_text({"a": 30.397718119745, "b": 1e-7}) == "a=30.397718119745,b=1e-07"  # to be found again
 
 
 def test_compared_subjects_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,8 +156,12 @@ def test_a_parameter_given_again_adds_its_values() -> None:
 
 def test_sizings_are_checked_by_name() -> None:
     made = sizing_of("kelly:fraction=0.5,cap=0.2")
+    assert made is not None
     assert (made.kind, dict(made.numbers)) == ("kelly", {"fraction": 0.5, "cap": 0.2})
-    assert dict(sizing_of("all_in").numbers) == {"fraction": 0.995}
+    whole = sizing_of("all_in")
+    assert whole is not None
+    assert dict(whole.numbers) == {"fraction": 0.995}
+    assert sizing_of(None) is None
     for text, message in [
         ("kely", 'did you mean "kelly"'),
         ("kelly:fractoin=1", 'did you mean "fraction"'),
@@ -170,12 +175,12 @@ def test_sizings_are_checked_by_name() -> None:
 
 
 def test_costs_keep_their_defaults_and_only_perpetuals_may_be_short() -> None:
-    assert costs_of({"fee": None, "slippage": None}, ["a:B/C:1h"], None) == Costs()
-    assert costs_of({"fee": 0.0, "size_at": "fill"}, ["a:B/C:1h"], None) == Costs(fee=0.0, size_at="fill")
-    assert costs_of({}, ["a:B/C:C:1h"], None).short is True
-    assert costs_of({}, ["a:B/C:C:1h", "a:B/C:1h"], None).short is False
-    assert costs_of({}, ["a:B/C:C:1h"], False).short is False
-    assert costs_of({}, ["a:B/C:1h"], True).short is True
+    assert costs_of(["a:B/C:1h"], None, {"fee": None, "slippage": None}) == Costs()
+    assert costs_of(["a:B/C:1h"], None, {"fee": 0.0, "size_at": "fill"}) == Costs(fee=0.0, size_at="fill")
+    assert costs_of(["a:B/C:C:1h"], None, {}).short is True
+    assert costs_of(["a:B/C:C:1h", "a:B/C:1h"], None, {}).short is False
+    assert costs_of(["a:B/C:C:1h"], False, {}).short is False
+    assert costs_of(["a:B/C:1h"], True, {}).short is True
 
 
 def test_the_help_tells_the_defaults_the_costs_have(capsys: pytest.CaptureFixture[str]) -> None:

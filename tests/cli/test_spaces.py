@@ -95,6 +95,8 @@ def test_a_finished_run_is_gone_on_with_at_once_and_memory_does_not_change_it(st
     assert document("sweep", "--resume", "first") == first
     assert document(*SWEEP, *words, "--name", "first") == first
     assert "did you mean" in document("sweep", "--resume", "fist", status=2)["error"]
+    for words in (("--seed", "3"), ("--backend", "vectorbt"), ("--fee", "0.1"), ("--sample", "5")):
+        assert f"leave {words[0]} out" in document("sweep", "--resume", "first", *words, status=2)["error"]
 
 
 def test_every_sweep_carries_its_verdict_and_the_ledger_counts_all_of_them(

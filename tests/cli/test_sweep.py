@@ -99,6 +99,8 @@ def test_one_row_is_exported_replayed_and_drawn(swept: Path, tmp_path: Path, doc
         assert (replayed["bars"], replayed["trades"], replayed["mismatches"]) == (600, best["trades"], 0)
     drawn = document("report", "first", "--to", "page.html")
     assert Path(drawn["report"]).read_text().lstrip().lower().startswith("<!doctype html>")
+    other = document("report", "first", "--by", "cagr", "--to", "other.html")
+    assert "by cagr" in Path(other["report"]).read_text()
 
 
 def test_an_export_that_may_be_luck_is_refused_and_a_reason_is_kept(

@@ -188,7 +188,7 @@ def test_a_name_stands_for_one_plan_and_a_finished_search_is_told_again(store: S
         replace(asked, objectives=("calmar",)),
         replace(asked, request=replace(asked.request, costs=Costs(fee=0.002))),
     ):
-        with pytest.raises(Usage, match="exists with another plan"):
+        with pytest.raises(Usage, match=r"search one exists with another plan .*seed, batch"):
             run_search(store, other)
     with pytest.raises(Usage, match="began in"):
         run_search(store, replace(asked, storage="sqlite:///elsewhere.db"))

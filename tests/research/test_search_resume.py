@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from engine.research.search import Search, load_search, run_search, searches
-from parquet_store import Failed, Store
+from engine.research.table import Run
+from parquet_store import Failed, Store, Usage
 from tests.data import ROOT
 from tests.parquet_store.made import made_bars
 from tests.research.test_search import FREE, MADE, counted, trials
@@ -74,6 +75,8 @@ def test_a_search_that_is_killed_goes_on_to_the_trials_of_an_undisturbed_one(sto
     assert 0 < before <= 3 * 16
     with pytest.raises(Failed, match="not finished"):
         load_search(store.root / "searches" / "killed")
+    with pytest.raises(Usage, match="search killed: not finished; run the same lockstep search again"):
+        Run.open(store, "killed")
     asked = Search(replace(FREE, name="killed"), trials=80, batch=16, seed=7)
     run_search(store, asked)
     run_search(store, replace(asked, request=replace(FREE, name="whole")))

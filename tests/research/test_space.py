@@ -285,7 +285,13 @@ def test_points_drawn_from_intervals_fill_them_and_whole_parameters_stay_whole()
         ({"draw": Draw(10, 0, {"fsat": (1.0, 2.0)})}, 'did you mean "fast"'),
         ({"draw": Draw(10, 0, {"width": (0.1, 2.0)})}, "parameter width = 0.1: expected a number from 0.5 to 4"),
         ({"given": {"fast": [1.0]}, "draw": Draw(10, 0, {"fast": (1.0, 2.0)})}, "as values and as an interval"),
+        ({"draw": Draw(10, 0, {"fast": (5.2, 5.8)})}, "parameter fast: no whole number from 5.2 to 5.8"),
+        (
+            {"draw": Draw(10, 0, {"fast": (3.0, 5.0)}), "where": ["fast > 6"]},
+            "no combination is left: 1,000 points drawn, 0 after --where 'fast > 6'",
+        ),
         ({"when": [("fsat", "width > 0")]}, 'did you mean "fast"'),
+        ({"when": [("fast", "width")]}, "constraint 'width' is not true or false: expected a comparison"),
         ({"when": [("fast", "widht > 0")]}, 'did you mean "width"'),
     ],
 )

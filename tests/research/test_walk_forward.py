@@ -91,6 +91,14 @@ def test_the_last_test_window_ends_with_the_last_bar() -> None:
     assert [fold.test for fold in folds_of(25, 8_766, Scheme(test="3", folds=3))] == [(16, 19), (19, 22), (22, 25)]
 
 
+def test_a_training_window_whose_length_is_told_beside_all_others_leaves_out_what_is_before_it() -> None:
+    assert spans(folds_of(25, 8_766, Scheme(train="8", test="3", folds=3))) == [
+        ((8, 16), (16, 19), ((8, 16),)),
+        ((8, 19), (19, 22), ((8, 19),)),
+        ((8, 22), (22, 25), ((8, 22),)),
+    ]
+
+
 def test_purge_and_embargo_leave_out_exactly_the_bars_they_name() -> None:
     scheme = Scheme(folds=4, purge=1, embargo=1)
     assert [fold.counted for fold in folds_of(20, 8_766, scheme)] == [
@@ -134,9 +142,15 @@ def test_windows_hold_what_they_promise(data: st.DataObject) -> None:
         return
     assert folds[-1].test[1] == bars
     assert all(a.test[1] == b.test[0] for a, b in itertools.pairwise(folds))
+    if scheme.folds and scheme.train and scheme.test:
+        assert folds[0].train[1] - folds[0].train[0] == length_of(scheme.train, "--train", bars, 8_766)
+    elif scheme.anchored:
+        assert folds[0].train[0] == 0
     for k, fold in enumerate(folds):
         assert fold.train[1] == fold.test[0]
-        assert fold.train[0] == (0 if scheme.anchored else fold.train[1] - (folds[0].train[1] - folds[0].train[0]))
+        assert fold.train[0] == (
+            folds[0].train[0] if scheme.anchored else fold.train[1] - (folds[0].train[1] - folds[0].train[0])
+        )
         left_out = {t for other in folds[:k] for t in range(other.test[1], other.test[1] + scheme.embargo)}
         cuts = [fold.train[0] + (fold.train[1] - scheme.purge - fold.train[0]) * j // scheme.inner
                 for j in range(scheme.inner + 1)]  # fmt: skip

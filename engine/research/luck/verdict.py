@@ -14,6 +14,7 @@ from engine.research.luck.stress import Stress
 
 __all__ = ["Verdict"]
 
+SHORT = 2.0  # years of history below which anything is warned of
 REASONS = {
     "pbo": "fewer than two distinct trade lists, or too few bars to compare halves",
     "deflated_sharpe": "no known Sharpe ratio",
@@ -109,6 +110,23 @@ class Verdict:
         return tuple(found)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to warn of: too little history for anything, or for so many trials."""
+        found = []
+        if self.years < SHORT:
+            found.append(
+                f"the history has {self.years:.2f} years, less than {SHORT:g}: what is best in it may hold for one "
+                "kind of market only"
+            )
+        if self.years < self.min_backtest_years:
+            found.append(
+                f"the history has {self.years:.2f} years; after {self.trials:,} trials on this data at least "
+                f"{self.min_backtest_years:.1f} are needed before a Sharpe ratio of 1 is more than the luckiest of "
+                "them shows by chance"
+            )
+        return tuple(found)
+
+    @property
     def conclusion(self) -> str:
         """The verdict in one line."""
         if self.passed:
@@ -136,6 +154,7 @@ class Verdict:
         if self.overfitting is not None:
             plain |= {"degradation_slope": self.overfitting.slope, "loss_out_of_sample": self.overfitting.losing}
         plain |= {"spa_p": self.spa_p, "passed": self.passed, "failures": self.failures, "conclusion": self.conclusion}
+        plain["warnings"] = self.warnings
         plain["rows"] = [{name: getattr(row, name) for name in row.__dataclass_fields__} for row in self.rows]
         found: dict[str, Any] = without_nan(plain)
         return found

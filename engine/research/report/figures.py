@@ -11,6 +11,8 @@ from engine.simulate import Simulation
 
 __all__ = ["course_figure", "curve_figure", "distribution_figure"]
 
+FAR = 1.5  # times the width of all bars: as far beside them a marked figure is drawn where it is
+
 
 def course_figure(winner: Simulation, others: dict[str, Simulation]) -> Figure:
     """Return equity (logarithmic) over drawdown: the winner against the others, the first of them the benchmark."""
@@ -137,16 +139,18 @@ def distribution_figure(found: Distribution, by: str, form: str, marked: dict[st
     for name, value in marked.items():
         if not np.isfinite(value):
             continue
-        # what lies far outside the bars stands at the end of the axis; its figure is in the legend
-        at = min(max(value, low - (high - low) / 3), high + (high - low) / 3)
+        # very far outside it would squeeze the bars: it stands at the end of the axis, and the legend says so
+        far = FAR * (high - low)
+        at = min(max(value, low - far), high + far)
         places.append(at)
+        beyond = "" if at == value else ", beyond the axis"
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines",
                 "x": [at, at],
                 "y": [0, top],
-                "name": f"{name} {value:{form}}".replace("-", "\u2212"),
+                "name": f"{name} {value:{form}}{beyond}".replace("-", "\u2212"),
                 "line": {"color": styles[name][0], "width": 2.5, "dash": styles[name][1]},
                 "hovertemplate": f"{name}: {value:{form}}<extra></extra>",
             }

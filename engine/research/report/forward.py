@@ -14,6 +14,8 @@ from engine.research.report.page import quiet, section
 from engine.research.report.text import metric_text
 from engine.research.report_style import AMBER, BLUE, MUTED, Figure, axis, layout, line, log_ticks
 from engine.research.walk import Walk
+from engine.simulate import Costs
+from parquet_store import Series
 
 if TYPE_CHECKING:
     from engine.research.report.write import Evidence
@@ -22,6 +24,7 @@ __all__ = ["command", "forward_figure", "forward_section"]
 
 NUMBERED = 12
 MANY = 12  # values of a parameter that are listed one by one
+SAMPLE = 1_000  # points drawn where the run was a search
 
 
 def forward_figure(course: pl.DataFrame) -> Figure:
@@ -105,7 +108,7 @@ def forward_section(evidence: Evidence, walk: Walk | None, place: str | None) ->
 
 
 def command(evidence: Evidence) -> str:
-    """Return the command line that walks forward through the run's own grid."""
+    """Return the command line that walks forward through the run's own grid, at its costs."""
     plan = evidence.run.plan
     parts = ["lockstep", "walk-forward", str(plan["strategy"]), "--data", evidence.bars.source]
     draw = plan["space"]["draw"]
@@ -119,9 +122,25 @@ def command(evidence: Evidence) -> str:
         parts += ["--where", text]
     for name, text in plan["space"]["when"]:
         parts += ["--when", f"{name}: {text}"]
-    if draw and draw["count"]:
-        parts += ["--sample", str(draw["count"]), "--seed", str(draw["seed"])]
-    return shlex.join(parts)
+    if draw:  # a search has no count of its own
+        parts += ["--sample", str(draw["count"] or SAMPLE), "--seed", str(draw["seed"])]
+    return shlex.join([*parts, *costs_given(evidence)])
+
+
+def costs_given(evidence: Evidence) -> list[str]:
+    """Return the options of costs and sizing that are not what the command takes by itself."""
+    usual = {**Costs().as_json(), "short": ":" in Series.parse(evidence.bars.source).symbol}
+    parts = []
+    for name, value in evidence.run.plan["costs"].items():
+        if value == usual[name]:
+            continue
+        option = name.replace("_", "-")
+        parts += [f"--{option}" if value else f"--no-{option}"] if name == "short" else [f"--{option}", str(value)]
+    sizing = evidence.run.plan["sizing"]
+    if sizing is not None:
+        numbers = ",".join(f"{name}={value}" for name, value in sizing.items() if name != "kind")
+        parts += ["--sizing", f"{sizing['kind']}:{numbers}" if numbers else sizing["kind"]]
+    return parts
 
 
 def default(evidence: Evidence, name: str) -> Any:

@@ -78,9 +78,9 @@ def odds_section(verdict: Verdict) -> str:
         "The three in bold are the gate: all must pass, and what cannot be said fails. The others inform. None of "
         "them knows the future, costs beyond those assumed, or trials made outside this store."
     )
-    return section(
-        "How likely is it luck?", f'<p class="conclusion">{told(verdict)}</p>', quiet(text), marked_table(rows)
-    )
+    warned = [quiet(f"Warning: {line}.") for line in verdict.warnings]
+    conclusion = f'<p class="conclusion">{told(verdict)}</p>'
+    return section("How likely is it luck?", conclusion, *warned, quiet(text), marked_table(rows))
 
 
 def told(verdict: Verdict) -> str:

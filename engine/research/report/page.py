@@ -31,7 +31,10 @@ p { margin: 0 0 8px; max-width: 92ch; }
 .tile .row { display: flex; justify-content: space-between; gap: 8px; font-variant-numeric: tabular-nums; }
 .tile .row i { font-style: normal; white-space: nowrap; }
 .tile .more { border-top: 1px solid var(--line); margin-top: 6px; padding-top: 6px; }
-.scroll { overflow: auto; margin-top: 8px; }
+.scroll { overflow: auto; margin-top: 8px;
+  background: linear-gradient(to right, #fff 40%, #fff0) local, linear-gradient(to left, #fff 40%, #fff0) local,
+    linear-gradient(to right, #1f293340, #1f293300 12px) scroll,
+    linear-gradient(to left, #1f293340, #1f293300 12px) scroll; }
 .scroll.long { max-height: 500px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
@@ -78,6 +81,16 @@ td.words { white-space: normal; text-align: left; min-width: 260px; color: var(-
   .months th, .months td { padding: 3px 4px; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
   dd { margin: 0 0 8px; }
+}
+@media (max-width: 620px) {
+  .verdict, .verdict tbody { display: block; }
+  .verdict thead { display: none; }
+  .verdict tr { display: grid; grid-template-columns: minmax(0, 1fr) auto 44px; align-items: baseline;
+    padding: 4px 0; border-bottom: 1px solid var(--line); }
+  .verdict td { border: 0; padding: 2px 4px; white-space: normal; }
+  .verdict td.words { grid-column: 1 / -1; min-width: 0; }
+  .months { font-size: 9.5px; letter-spacing: -0.02em; }
+  .months th, .months td { padding: 3px 1.5px; }
 }
 @media print { body { background: #fff; } .scroll { max-height: none; } section { break-inside: avoid; } }
 """

@@ -18,7 +18,16 @@ from engine.research.report.odds import halves_figure, halves_section, odds_sect
 from engine.research.report.page import chart, choices, quiet, section, tiles
 from engine.research.report.parallel import BEST, MOST, parallel_figure, sampled
 from engine.research.report.tables import metrics_section, plan_section, series_section, top_section, trade_section
-from engine.research.report.text import LABELS, axis_form, bar_time, cell, metric_text, number_text, sharpe_note
+from engine.research.report.text import (
+    LABELS,
+    axis_form,
+    bar_time,
+    cell,
+    counted,
+    metric_text,
+    number_text,
+    sharpe_note,
+)
 from engine.research.report.trades import MOST_MARKS, detail_figure, trades_figure
 from engine.research.report_style import Figure
 
@@ -119,7 +128,11 @@ def sections_of(evidence: Evidence, charts: dict[str, Figure], searched: Sequenc
     out.append(forward_section(evidence, evidence.walk, place("forward") if "forward" in charts else None))
     out.append(months_section(evidence))
     count = len(made.trades)
-    which = f"the last {MOST_MARKS:,} of {count:,} trades" if count > MOST_MARKS else f"all {count:,} closed trades"
+    which = (
+        f"the last {MOST_MARKS:,} of {count:,} trades"
+        if count > MOST_MARKS
+        else f"{'all ' * (count > 1)}{counted(count)}"
+    )
     which = which if count else "no closed trade"
     out += [
         section(

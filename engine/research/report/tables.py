@@ -9,7 +9,7 @@ import numpy as np
 from engine.graph.scalar import tidy
 from engine.research.report.grid import by_source
 from engine.research.report.page import definitions, quiet, section, table
-from engine.research.report.text import LABELS, bar_time, metric_text, number_text, sharpe_note
+from engine.research.report.text import LABELS, bar_time, counted, metric_text, number_text, sharpe_note
 from engine.simulate import METRICS, REASONS
 from parquet_store.moments import to_text
 
@@ -70,7 +70,7 @@ def trade_section(evidence: Evidence) -> str:
         "Exit by",
     ]
     count = len(made.trades)
-    text = f"The last {MOST_TRADES} of {count:,} closed trades" if count > MOST_TRADES else f"{count:,} closed trades"
+    text = f"The last {MOST_TRADES} of {count:,} closed trades" if count > MOST_TRADES else counted(count)
     text += ", latest first; prices with slippage, profits after fees; times are the bars' opens, UTC."
     return section("Trade list", quiet(text), table(head, rows, signs=(7, 8)))
 

@@ -11,7 +11,17 @@ from engine.graph.scalar import tidy
 from parquet_store.moments import to_text
 from pipelines import Bars
 
-__all__ = ["LABELS", "axis_form", "bar_time", "cell", "metric_text", "number_text", "sharpe_note", "values_text"]
+__all__ = [
+    "LABELS",
+    "axis_form",
+    "bar_time",
+    "cell",
+    "counted",
+    "metric_text",
+    "number_text",
+    "sharpe_note",
+    "values_text",
+]
 
 DASH, MINUS = "\u2013", "\u2212"
 SIGNED = ("total_return", "cagr", "avg_trade", "max_drawdown")
@@ -99,3 +109,8 @@ def sharpe_note(bars: Bars) -> str:
 def cell(value: object) -> str:
     """Return a text for HTML, everything with a meaning there escaped."""
     return html.escape(str(value))
+
+
+def counted(trades: int) -> str:
+    """Return how many closed trades there are, in words."""
+    return f"{trades:,} closed trade{'' if trades == 1 else 's'}"

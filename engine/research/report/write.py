@@ -181,7 +181,7 @@ def gather(store: Store, run: Run, by: str) -> Evidence:
             agree(run, made, expected)
     hold = simulate_program(bind(STRATEGIES["buy_and_hold"]()), bars, run.costs)
     verdict = judge_run(store, run, bars, int(row["combo"]), resampled=find_spec("arch") is not None)
-    walk = newest_walk(store, run.plan["strategy"], source)
+    walk = newest_walk(store, run.plan["strategy"], source, str(run.plan["digest"]))
     return Evidence(run, by, bars, row, middle, winner, median, hold, found, verdict, walk)
 
 

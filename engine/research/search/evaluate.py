@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,12 +108,12 @@ class Figures:
         bars = self.job.series[0]
         return bars.slice(0, len(bars) // EARLY)
 
-    def look_early(self, keys: list[bytes], told: Callable[[int], None] | None = None) -> NDArray[np.float64]:
+    def look_early(self, keys: list[bytes]) -> NDArray[np.float64]:
         """Return the first objective of points over the early bars, shape (m,), NaN where undefined."""
         wanted = [key for key in dict.fromkeys(keys) if key not in self.early]
         if wanted:
             bars = self.early_bars
-            found = self.evaluate(self._table(wanted), bars)
+            found = self.evaluate(self.table(wanted), bars)
             values = self.objectives[0].values(found.metrics, self.job.sweep.costs, years_of(bars))
             sharpe = found.metrics[:, SHARPE]
             self.early |= zip(wanted, zip(values.tolist(), sharpe.tolist(), strict=True), strict=True)
@@ -123,7 +123,7 @@ class Figures:
         """Return the objectives of points over all bars, shape (m, objectives), NaN where undefined."""
         wanted = [key for key in dict.fromkeys(keys) if key not in self.full]
         if wanted:
-            found = self.evaluate(self._table(wanted))
+            found = self.evaluate(self.table(wanted))
             self.full |= {key: (found, row) for row, key in enumerate(wanted)}
             self.runs += len(wanted)
         if not keys:
@@ -165,8 +165,5 @@ class Figures:
 
     def table(self, keys: list[bytes]) -> dict[str, NDArray[np.float64]]:
         """Return the columns of points."""
-        return self._table(keys)
-
-    def _table(self, keys: list[bytes]) -> dict[str, NDArray[Any]]:
         rows = np.array([self.columns[key] for key in keys], np.float64).reshape(len(keys), -1)
         return {name: np.ascontiguousarray(rows[:, k]) for k, name in enumerate(self.job.sweep.space.values)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,6 @@ from parquet_store.write import sole_writer, telling_disk_errors, write_whole
 __all__ = ["TOLD", "TRIALS", "front_of", "keep_run", "load_search", "searches", "told_of", "trials_frame"]
 
 TOLD, TRIALS = "search.json", "trials.parquet"
-SHORT = 2.0  # years of history below which a search is warned of
 
 
 def searches(store: Store) -> list[str]:
@@ -193,28 +191,10 @@ def told_of(
         "front": rows if len(task.objectives) > 1 else None,
         "benchmark": run.benchmark[source],
         "sources": run.sources,
-        "warnings": warnings_of(run.verdict),
+        "warnings": run.verdict["warnings"],
         "verdict": run.verdict,
         "seconds": seconds,
         "storage": address,
     }
     plain: dict[str, Any] = without_nan(told)
     return plain
-
-
-def warnings_of(verdict: dict[str, Any]) -> list[str]:
-    """Return what to warn of: too little history for anything, or for so many trials."""
-    years, trials = verdict["years"], verdict["trials"]
-    found = []
-    if years < SHORT:
-        found.append(
-            f"the history has {years:.2f} years, less than {SHORT:g}: what is best in it may hold for one kind of "
-            "market only"
-        )
-    least = verdict["min_backtest_years"]
-    if least is not None and math.isfinite(least) and years < least:
-        found.append(
-            f"the history has {years:.2f} years; after {trials:,} trials on this data at least {least:.1f} are needed "
-            "before a Sharpe ratio of 1 is more than the luckiest of them shows by chance"
-        )
-    return found

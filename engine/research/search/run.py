@@ -60,6 +60,7 @@ def run_search(
     name = f"{task.job.sweep.strategy.name}-search-{task.digest[:8]}" if asked.name is None else asked.name
     run_folder = named_folder(store, name)
     folder = store.root / "searches" / name
+    address_of(folder, task, search.storage)  # says more of another plan than what follows
     refuse_other(run_folder, task.job.plan)
     with sole_writer(folder, wait=False):
         address = address_of(folder, task, search.storage)

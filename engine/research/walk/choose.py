@@ -27,8 +27,8 @@ __all__ = ["Chooser"]
 
 CANDIDATES = 32  # whose neighbours are looked at when a plateau is asked for
 LOOKED_AT = 4_096  # in a fold, for one with enough trades
+FIRST = 64  # of those whose trades are counted at one time, then four times as many
 CACHED = 512  # combinations turned from rows into columns at one time
-FIRST = 64  # of them at one time, then four times as many
 Progress = Callable[[int], None]
 
 

@@ -94,11 +94,19 @@ def load_walk(folder: Path) -> Walk:
     return Walk(folder)
 
 
-def newest_walk(store: Store, strategy: str, source: str) -> Walk | None:
+def newest_walk(store: Store, strategy: str, source: str, plan: str = "") -> Walk | None:
     """Return the walk-forward of a strategy on a series that was written last, None if there is none.
 
-    ``strategy`` is what a plan calls it: its name, or the whole path of a user's file with its class.
+    Parameters
+    ----------
+    store : Store
+    strategy : str
+        What a plan calls it: its name, or the whole path of a user's file with its class.
+    source : str
+    plan : str
+        Digest of a sweep's plan: the last of those that walk through this very grid goes before all others.
     """
+    other = None
     folders = [store.root / "walks" / name for name in walks(store)]
     for folder in sorted(folders, key=lambda folder: (folder / TOLD).stat().st_mtime_ns, reverse=True):
         try:
@@ -106,8 +114,10 @@ def newest_walk(store: Store, strategy: str, source: str) -> Walk | None:
         except Failed:
             continue
         if found.strategy == strategy and source in found.sources:
-            return found
-    return None
+            if not plan or found.told["plan"] == plan:
+                return found
+            other = other or found
+    return other
 
 
 def run_walk(store: Store, request: Request, scheme: Scheme, progress: Progress | None = None) -> Walk:

@@ -35,7 +35,9 @@ class Scheme:
         ``6mo``, ``3w``, ``10d``, ``12h``).  Where a test window has no length, the bars after the first training
         window are cut evenly; without a length of its own the first training window is half of all bars.
     anchored : bool
-        Whether every training window begins at the first bar; else it has the length of the first one and rolls.
+        Whether every training window begins where the first one does; else it has the length of that one and rolls.
+        The first one begins at the first bar, unless ``folds``, ``train`` and ``test`` are all given: then bars before
+        it are left out.
     purge : int
         Bars left out before a test window, and before the next part of an inner validation.
     embargo : int
@@ -115,6 +117,8 @@ def folds_of(bars: int, bars_per_year: float, scheme: Scheme) -> tuple[Fold, ...
         A length cannot be read, or the windows do not fit.
     """
     edges, train = _edges(bars, bars_per_year, scheme)
+    told = None not in (scheme.folds, scheme.train, scheme.test)
+    anchor = edges[0] - train if told else 0
     tests = list(itertools.pairwise(edges))
     shortest = min(stop - start for start, stop in tests)
     if shortest < FEWEST:
@@ -124,7 +128,7 @@ def folds_of(bars: int, bars_per_year: float, scheme: Scheme) -> tuple[Fold, ...
         )
     found = []
     for k, (start, stop) in enumerate(tests):
-        begin = 0 if scheme.anchored else start - train
+        begin = anchor if scheme.anchored else start - train
         found.append(Fold((begin, start), (start, stop), _parts(k, begin, start, tests[:k], scheme)))
     return tuple(found)
 

@@ -275,3 +275,14 @@ def test_strategies_that_turn_short_are_judged_as_they_trade() -> None:
     plain = simulate_program(bind(Turns(), found.params), BARS, costs)
     assert found.sharpe == plain.metrics["sharpe"]
     assert (plain.trades["side"] < 0).any()
+
+
+def test_short_history_is_warned_of_alone_and_against_the_number_of_trials(verdict: Verdict) -> None:
+    cases = ((1.9, 1.0, 1), (2.0, 1.0, 0), (2.0, 2.1, 1), (0.5, 9.0, 2), (30.0, math.nan, 0))
+    for years, least, count in cases:
+        told = replace(verdict, years=years, min_backtest_years=least)
+        assert len(told.warnings) == count
+        assert told.as_json()["warnings"] == list(told.warnings)
+    first, second = replace(verdict, years=0.5, min_backtest_years=9.0, trials=1_000).warnings
+    assert first.startswith("the history has 0.50 years, less than 2")
+    assert "after 1,000 trials on this data at least 9.0 are needed" in second
