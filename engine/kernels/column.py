@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.drive import address
+from engine.kernels.spare import column_memory
 from engine.kernels.step import Step, plain_call
 from parquet_store.errors import Usage
 
@@ -77,7 +78,7 @@ def column(
         raise Usage(f"{step.name}: got inputs of {sizes} bars, expected {len(step.inputs)} of one length")
     settings = step.check(params)
     n = sources[0].size
-    outputs = tuple(np.empty(n) for _ in step.outputs)
+    outputs = tuple(column_memory(len(step.outputs), n))
     flags = anchors(np.arange(n) if number is None else number) if step.has_anchor else np.zeros(1, np.uint8)
     into = np.array([(x.ctypes.data, 1) for x in sources], np.uint64)
     out = np.array([(x.ctypes.data, 1) for x in outputs], np.uint64)

@@ -236,7 +236,7 @@ def _make(
         state=tuple(float(v) for v in state),
         counts=tuple(k in counts for k in range(len(state))),
         settled=settled and inlined(settled),
-        block=block,
+        block=block if block is None or hasattr(block, "py_func") else inlined(block),
         ring=ring,
         has_ring=has_ring,
         has_anchor=has_anchor,
