@@ -15,8 +15,8 @@ from engine.graph.foreign import foreign_columns, refuse_foreign
 from engine.graph.machine import Machine
 from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
-from engine.kernels.spare import column_memory
 from engine.kernels.column import ANCHOR_BARS, anchors
+from engine.kernels.spare import column_memory
 from parquet_store.errors import Failed, Usage
 from pipelines import Bars
 

@@ -5,8 +5,6 @@ code, so batch, tiles, a resumed checkpoint and live cannot differ in a bit.  Th
 stays in registers; inputs and outputs are (address, stride in values) pairs, stride 0 for a constant or a live slot.
 """
 
-# mypy: disable-error-code="call-arg, unreachable, var-annotated"
-
 from __future__ import annotations
 
 import functools

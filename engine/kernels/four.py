@@ -4,8 +4,6 @@ What does not depend on the bar before is done for four bars by one instruction,
 operations are those of the step, so the bits are too.  A float64 beside a ``Four`` counts four times.
 """
 
-# mypy: disable-error-code="call-arg, unreachable, var-annotated, no-untyped-def"
-
 from __future__ import annotations
 
 import operator

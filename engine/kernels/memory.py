@@ -3,8 +3,6 @@
 A step's ring is such an address.  In plain Python the same calls index an array, with bounds checked.
 """
 
-# mypy: disable-error-code="call-arg, unreachable, var-annotated"
-
 from __future__ import annotations
 
 import numpy as np

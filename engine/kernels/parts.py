@@ -1,7 +1,5 @@
 """What a step is to the compiler: a type of its own, and each of its parts inlined into the driver."""
 
-# mypy: disable-error-code="call-arg, unreachable, var-annotated"
-
 from __future__ import annotations
 
 from typing import Any
