@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from engine.kernels.step import Step, plain_call
 from parquet_store.errors import Usage
 
 ANCHOR_BARS = 1024
+_known: dict[int, NDArray[np.uint8]] = {}  # by the identity of a read-only array, while it lives
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2, *[ctypes.c_uint64] * 6)
 
 
@@ -32,6 +34,9 @@ def anchors(number: NDArray[np.int64], before: int | None = None) -> NDArray[np.
     ndarray of uint8, shape (n,)
         1 where ``number // 1024`` differs from that of the bar before.
     """
+    kept = None if before is not None or number.flags.writeable else _known.get(id(number))
+    if kept is not None:
+        return kept
     flags = np.zeros(number.size, np.uint8)
     if number.size:
         first, last = int(number[0]) // ANCHOR_BARS, int(number[-1]) // ANCHOR_BARS
@@ -41,6 +46,10 @@ def anchors(number: NDArray[np.int64], before: int | None = None) -> NDArray[np.
             block = number // ANCHOR_BARS
             flags[1:] = block[1:] != block[:-1]
         flags[0] = before is not None and first != before // ANCHOR_BARS
+    if before is None and not number.flags.writeable:  # the numbers of bars: asked for by every program over them
+        flags.flags.writeable = False
+        _known[id(number)] = flags
+        weakref.finalize(number, _known.pop, id(number), None).atexit = False
     return flags
 
 

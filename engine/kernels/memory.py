@@ -64,6 +64,17 @@ def load_word(typing, address, index):
 
 
 @intrinsic
+def store_word(typing, address, index, value):
+    """Store an unsigned 64-bit word."""
+
+    def code(context, builder, signature, args):
+        builder.store(args[2], _cell(builder, args[0], args[1], ir.IntType(64)), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.intp, types.uintp), code
+
+
+@intrinsic
 def assume(typing, condition):
     """Tell the compiler what is always so here."""
 
