@@ -79,8 +79,8 @@ def contenders(bars: Bars) -> dict[str, dict[str, tuple[Call, tuple[int, ...] | 
     bands = Program(BANDS, ())
 
     def bollinger() -> list[np.ndarray]:
-        found = columns(bands, bars, only=((3, 0), (0, 0), (2, 0)))
-        return [found.read(ref) for ref in ((3, 0), (0, 0), (2, 0))]
+        found = columns(bands, bars, only=((2, 0), (0, 0), (3, 0)))
+        return [found.read(ref) for ref in ((2, 0), (0, 0), (3, 0))]
 
     def ours(step: str, inputs: tuple[str, ...], *params: float) -> Call:
         made = find_step(step)

@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.jit import inlined
 from engine.kernels.calm import entered, leaving4, may_reach, run4
-from engine.kernels.four import all4, before4, bits4, fetch4, lane, load4, put4, smoothed4, summed4, unknown4
+from engine.kernels.four import all4, before4, bits4, fetch4, lane, load4, odd4, put4, smoothed4, summed4
 from engine.kernels.fused import fma
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
@@ -29,11 +29,10 @@ def smoothed_block(state, count, price, average, weight):
     seen, value = state
     j = 0
     while j + 4 <= count:
-        came = load4(price, j)
+        values = smoothed4(1.0 - weight, value, weight * load4(price, j))
         fetch4(price, j)
-        if unknown4(came):
+        if odd4(values):
             break
-        values = smoothed4(1.0 - weight, value, weight * came)
         put4(average, j, values)
         value = lane(values, 3)
         j += 4
@@ -119,7 +118,7 @@ def sma_block(state, ring, count, price, mean, room, length):
         change = came - leaving4(ring, at, length, price, j)
         totals = summed4(total, change)
         means = fma(totals, 1.0 / length, centre)
-        if may_reach(same - 1, equal, length - 1) | (not all4(abs(change) <= LOSS * abs(means))):
+        if may_reach(same - 1, equal, length - 1) | odd4(means) | (not all4(abs(change) <= LOSS * abs(means))):
             break
         put4(mean, j, means)
         same = 1 + run4(same - 1, equal)

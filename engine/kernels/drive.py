@@ -18,6 +18,7 @@ from engine.jit import compiled, inlined
 from engine.kernels.memory import assume, load_flag, load_float, load_word, store_float
 from engine.kernels.parts import (
     BLOCK,
+    ROOMS,
     apply,
     fresh_inputs,
     fresh_outputs,
@@ -121,36 +122,38 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
     settings = read_params(step, params)
     sources, sinks = fresh_ports(step)
     strides, steps = fresh_ports(step)
-    packed = stop - start >= BRIEF
+    packed, constant = stop - start >= BRIEF, False
     for k in range(len(sources)):
         sources = tuple_setitem(sources, k, load_word(inputs, 2 * k))
         strides = tuple_setitem(strides, k, load_word(inputs, 2 * k + 1))
-        packed = packed and (strides[k] == 1 or (strides[k] == 0 and not in_blocks(step)))
+        packed = packed and strides[k] <= 1
+        constant = constant or strides[k] == 0
     for k in range(len(sinks)):
         sinks = tuple_setitem(sinks, k, load_word(outputs, 2 * k))
         steps = tuple_setitem(steps, k, load_word(outputs, 2 * k + 1))
         packed = packed and steps[k] == 1
     room = room_for_columns(step)
-    if packed and not in_blocks(step):
+    constants = room + np.uintp(8 * BLOCK * ROOMS) if in_blocks(step) else room
+    if packed and constant:
         for k in range(len(sources)):
             if strides[k] == 0:
                 value = load_float(sources[k], 0)
                 for j in range(min(BLOCK, stop - start)):
-                    store_float(room, k * BLOCK + j, value)
+                    store_float(constants, k * BLOCK + j, value)
     at = anchor = start
     while at < stop:
         end = min(at + AT_ONCE, stop)
         if not packed:
             end = stop
         elif settled(step, held, settings) and not (sees_anchor(step) and load_flag(anchors, at)):
-            end = stop if in_blocks(step) else min(at + BLOCK, stop)
+            end = stop if in_blocks(step) and not constant else min(at + BLOCK, stop)
             if sees_anchor(step):
                 if anchor <= at:
                     anchor = clear_until(anchors, at, stop)
                 end = min(end, anchor)
             heads, ends = fresh_ports(step)
             for k in range(len(sources)):
-                here = sources[k] + np.uintp(8 * at) if strides[k] == 1 else room + np.uintp(8 * BLOCK * k)
+                here = sources[k] + np.uintp(8 * at) if strides[k] == 1 else constants + np.uintp(8 * BLOCK * k)
                 heads = tuple_setitem(heads, k, here)
             for k in range(len(sinks)):
                 ends = tuple_setitem(ends, k, sinks[k] + np.uintp(8 * at))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -21,22 +20,22 @@ from engine.kernels.fused import fma
 
 __all__ = [
     "all4",
+    "all_of4",
     "before4",
     "bits4",
     "fetch4",
     "four",
     "lane",
     "load4",
+    "odd4",
     "put4",
     "root4",
     "smoothed4",
     "store4",
     "summed4",
-    "unknown4",
     "where4",
 ]
 
-LARGEST = np.finfo(np.float64).max
 AHEAD = 512  # bars: a column's memory is asked for this far ahead of where it is used
 INLINE: Any = {"forceinline": True}
 VECTOR = ir.VectorType(ir.DoubleType(), 4)
@@ -188,6 +187,16 @@ def where4(typing, flags, a, b):
 
 
 @intrinsic
+def all_of4(typing, value):
+    """Return one number four times."""
+
+    def code(context, builder, signature, args):
+        return _widened(context, builder, args[0], types.float64)
+
+    return FOUR(types.float64), code
+
+
+@intrinsic
 def bits4(typing, flags):
     """Return the flags as a number from 0 to 15, the first bar in the lowest bit."""
 
@@ -267,9 +276,10 @@ def all4(flags):
 
 
 @inlined
-def unknown4(value):
-    """Return whether one of the four is NaN."""
-    return not all4(value == value)
+def odd4(value):
+    """Return whether one of the four is NaN or infinite."""
+    gap = value - value
+    return not all4(gap == gap)
 
 
 @inlined
@@ -298,6 +308,6 @@ def before4(last, value):
 
 @inlined
 def put4(address, index, value):
-    """Store four outputs as the driver does one: NaN for unknown and infinite, 0.0 for -0.0."""
-    store4(address, index, where4(abs(value) <= LARGEST, value + 0.0, np.nan))
+    """Store four finite outputs as the driver does one: 0.0 for -0.0."""
+    store4(address, index, value + 0.0)
     fetch4(address, index)

@@ -5,7 +5,7 @@ import numpy as np
 from engine.jit import inlined
 from engine.kernels.average import seeded
 from engine.kernels.calm import entered, leaving4
-from engine.kernels.four import before4, fetch4, lane, load4, put4, smoothed4, unknown4, where4
+from engine.kernels.four import before4, fetch4, lane, load4, odd4, put4, smoothed4, where4
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import following
@@ -20,13 +20,13 @@ def rsi_block(state, count, price, index, room, length):
     while j + 4 <= count:
         came = load4(price, j)
         fetch4(price, j)
-        if unknown4(came):
-            break
         change = came - before4(last, came)
         rise = where4(change > 0.0, change, 0.0)
         gains = smoothed4(1.0 - weight, gain, weight * rise)
         losses = smoothed4(1.0 - weight, loss, weight * (rise - change))
         moved = gains + losses
+        if odd4(moved):
+            break
         put4(index, j, where4(moved > 0.0, 100.0 * (gains / moved), 50.0))
         last = lane(came, 3)
         gain = lane(gains, 3)
@@ -83,11 +83,11 @@ def roc_block(state, ring, count, price, change, room, length):
     seen, at = state
     j = 0
     while j + 4 <= count:
-        came = load4(price, j)
+        moved = load4(price, j) / leaving4(ring, at, length, price, j) - 1.0
         fetch4(price, j)
-        if unknown4(came):
+        if odd4(moved):
             break
-        put4(change, j, came / leaving4(ring, at, length, price, j) - 1.0)
+        put4(change, j, moved)
         j += 4
     return (seen, entered(ring, at, length, price, j)), j
 
@@ -138,15 +138,16 @@ def macd_block(state, count, price, line, signal, histogram, room, fast, slow, s
     while j + 4 <= count:
         came = load4(price, j)
         fetch4(price, j)
-        if unknown4(came):
-            break
         quicks = smoothed4(1.0 - quickly, quick, quickly * came)
         calms = smoothed4(1.0 - calmly, calm, calmly * came)
         lines = quicks - calms
         smooths = smoothed4(1.0 - smoothly, smooth, smoothly * lines)
+        gaps = lines - smooths
+        if odd4(gaps):
+            break
         put4(line, j, lines)
         put4(signal, j, smooths)
-        put4(histogram, j, lines - smooths)
+        put4(histogram, j, gaps)
         quick = lane(quicks, 3)
         calm = lane(calms, 3)
         smooth = lane(smooths, 3)

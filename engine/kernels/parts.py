@@ -149,7 +149,7 @@ def _settled(step, state, params):
 
 @overload(room_for_columns, jit_options=INLINE)
 def _room_for_columns(step):
-    room = stack_floats(BLOCK * (ROOMS if step.step.block is not None else len(step.step.inputs)))
+    room = stack_floats(BLOCK * (len(step.step.inputs) + (ROOMS if step.step.block is not None else 0)))
     return lambda step: room()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from engine.jit import inlined
 from engine.kernels.average import seeded
 from engine.kernels.calm import entered, left
-from engine.kernels.four import all4, before4, fetch4, lane, load4, put4, smoothed4, store4, unknown4, where4
+from engine.kernels.four import all4, all_of4, before4, fetch4, lane, load4, odd4, put4, smoothed4, store4, where4
 from engine.kernels.fused import fma
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
@@ -103,7 +103,7 @@ def extreme_block(pick, beats, state, ring, count, price, out, room, length):
         while k < last:
             top = load4(values, k)
             fetch4(price, done + k)
-            if unknown4(top):
+            if odd4(top):
                 known = False
                 chunk = max(k - behind, 0) // 4 * 4
                 break
@@ -229,6 +229,7 @@ def adx_block(state, count, high, low, close, plus_di, minus_di, adx, room, leng
     """Run `adx_step` over bars with movement."""
     seen, ratios, high_before, low_before, close_before, plus, minus, width, index = state
     keep = 1.0 - 1.0 / length
+    shares = all_of4(0.0)
     j = 0
     while j + 4 <= count:
         top, bottom, end = load4(high, j), load4(low, j), load4(close, j)
@@ -241,17 +242,24 @@ def adx_block(state, count, high, low, close, plus_di, minus_di, adx, room, leng
         pluses, minuses = smoothed4(keep, plus, up), smoothed4(keep, minus, down)
         widths = smoothed4(keep, width, reach4(before4(close_before, end), top, bottom))
         moved = pluses + minuses
-        if unknown4(top + bottom + end) or not all4((moved > 0.0) & (widths > 0.0)):
-            break
         scale = 100.0 / widths
-        put4(plus_di, j, scale * pluses)
-        put4(minus_di, j, scale * minuses)
-        ratio = 100.0 * (abs(pluses - minuses) / moved)
-        indices = smoothed4(keep, index, 1.0 / length * ratio)
-        put4(adx, j, indices)
+        rising, falling = scale * pluses, scale * minuses
+        if odd4(top + bottom + end + rising + falling) | (not all4((moved > 0.0) & (widths > 0.0))):
+            break
+        put4(plus_di, j, rising)
+        put4(minus_di, j, falling)
+        if j > 0:  # four bars late: beside the sums of the next four, not after those it needs
+            indices = smoothed4(keep, index, shares)
+            put4(adx, j - 4, indices)
+            index = lane(indices, 3)
+        shares = 1.0 / length * (100.0 * (abs(pluses - minuses) / moved))
         high_before, low_before, close_before = lane(top, 3), lane(bottom, 3), lane(end, 3)
-        plus, minus, width, index = lane(pluses, 3), lane(minuses, 3), lane(widths, 3), lane(indices, 3)
+        plus, minus, width = lane(pluses, 3), lane(minuses, 3), lane(widths, 3)
         j += 4
+    if j > 0:
+        indices = smoothed4(keep, index, shares)
+        put4(adx, j - 4, indices)
+        index = lane(indices, 3)
     return (seen, ratios, high_before, low_before, close_before, plus, minus, width, index), j
 
 

@@ -15,11 +15,11 @@ from engine.kernels.four import (
     four,
     lane,
     load4,
+    odd4,
     put4,
     root4,
     smoothed4,
     summed4,
-    unknown4,
     where4,
 )
 from engine.kernels.fused import fma
@@ -150,9 +150,10 @@ def range_block(state, count, high, low, close, span, room):
         fetch4(high, j)
         fetch4(low, j)
         fetch4(close, j)
-        if unknown4(top + bottom + end):
+        spans = reach4(before4(last, end), top, bottom)
+        if odd4(top + bottom + end + spans):
             break
-        put4(span, j, reach4(before4(last, end), top, bottom))
+        put4(span, j, spans)
         last = lane(end, 3)
         j += 4
     return (last,), j
@@ -192,9 +193,9 @@ def atr_block(state, count, high, low, close, average, room, length):
         fetch4(high, j)
         fetch4(low, j)
         fetch4(close, j)
-        if unknown4(top + bottom + end):
-            break
         values = smoothed4(1.0 - weight, value, weight * reach4(before4(last, end), top, bottom))
+        if odd4(top + bottom + end + values):
+            break
         put4(average, j, values)
         last = lane(end, 3)
         value = lane(values, 3)

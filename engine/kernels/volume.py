@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.jit import inlined
 from engine.kernels.calm import entered, leaving4, may_reach, run4
-from engine.kernels.four import all4, before4, bits4, fetch4, four, lane, load4, put4, summed4, unknown4, where4
+from engine.kernels.four import all4, before4, bits4, fetch4, four, lane, load4, odd4, put4, summed4, where4
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import LOSS, following
@@ -79,7 +79,7 @@ def vwap_block(state, ring, count, high, low, close, volume, vwap, room, length)
         values = centre + moneys / sums
         sound = (sums > 0.0) & (gone <= LOSS * sums) & (abs(centre) <= LOSS * abs(values))
         silent = bits4(came == 0.0)
-        if may_reach(quiet, silent, length) | (not all4(sound)):
+        if may_reach(quiet, silent, length) | odd4(values) | (not all4(sound)):
             break
         put4(vwap, j, values)
         quiet = run4(quiet, silent)
@@ -163,12 +163,12 @@ def obv_block(state, count, close, volume, balance, room):
         end, traded = load4(close, j), load4(volume, j)
         fetch4(close, j)
         fetch4(volume, j)
-        if unknown4(end + traded):
-            break
         before = before4(last, end)
         gained = where4(end > before, traded, 0.0)
         lost = where4(end < before, traded, 0.0)
         totals = summed4(total, gained - lost)
+        if odd4(end + traded + totals):
+            break
         put4(balance, j, totals)
         last = lane(end, 3)
         total = lane(totals, 3)
