@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from engine.graph.foreign import foreign_columns, refuse_foreign
 from engine.graph.machine import Machine
 from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
-from engine.graph.spare import column_memory
 from engine.kernels.column import ANCHOR_BARS, anchors
+from engine.kernels.spare import column_memory
 from parquet_store.errors import Failed, Usage
 from pipelines import Bars
 
@@ -27,27 +27,37 @@ MAGIC = b"LKST1\n"
 
 @dataclass(frozen=True)
 class Columns:
-    """Every output of every node over history.
+    """Outputs of nodes over history.
 
     Attributes
     ----------
     program : Program
-    values : ndarray of float64, shape (outputs, bars)
-        NaN is unknown; conditions are 1.0 and 0.0.
+    values : ndarray of float64, shape (kept outputs, bars)
+        In the order of the nodes; NaN is unknown; conditions are 1.0 and 0.0.
     fields : dict of str to ndarray of float64, shape (bars,)
+    rows : dict of (int, int) to int
+        Where in ``values`` an output of a node is, for those that were kept.
     """
 
     program: Program
     values: NDArray[np.float64]
     fields: Mapping[str, NDArray[np.float64]]
-    first_output: NDArray[np.int64]
+    rows: Mapping[tuple[int, int], int]
 
     def read(self, ref: Ref) -> NDArray[np.float64]:
-        """Return what a reference reads, shape (bars,)."""
+        """Return what a reference reads, shape (bars,).
+
+        Raises
+        ------
+        Usage
+            The output was not among the ``only`` of `columns`.
+        """
         if isinstance(ref, str):
             return self.fields[ref]
         if isinstance(ref, tuple):
-            values: NDArray[np.float64] = self.values[self.first_output[ref[0]] + ref[1]]
+            if ref not in self.rows:
+                raise Usage(f"output {ref[1]} of node {ref[0]} was not kept: name it in only= of columns()")
+            values: NDArray[np.float64] = self.values[self.rows[ref]]
             return values
         return np.full(self.values.shape[1], ref)
 
@@ -57,7 +67,7 @@ class Columns:
         return None if ref is None else self.read(ref)
 
 
-def columns(program: Program, bars: Bars, tile: int | None = None) -> Columns:
+def columns(program: Program, bars: Bars, tile: int | None = None, only: Iterable[Ref] | None = None) -> Columns:
     """Run a program over history.
 
     Parameters
@@ -66,21 +76,28 @@ def columns(program: Program, bars: Bars, tile: int | None = None) -> Columns:
     bars : Bars
     tile : int, optional
         Cut the run into calls of this many bars, at least 1; the bits do not depend on it.
+    only : iterable of Ref, optional
+        The outputs to keep; all if not given.  What is not kept has memory for one tile and costs none for the rest.
     """
     if tile is not None and tile < 1:
         raise Usage(f"tiles of {tile} bars: expected at least 1")
     machine = Machine(program)
     n = len(bars)
-    values = column_memory(machine.outputs, n)
+    foreign = list(foreign_columns(program, bars))
+    every = [(node, k) for node, count in enumerate(np.diff(machine.first_output).tolist()) for k in range(count)]
+    wanted = set(every if only is None else only) | {(node, k) for node, made in foreign for k in range(len(made))}
+    rows = {ref: row for row, ref in enumerate(ref for ref in every if ref in wanted)}
+    values = column_memory(len(rows), n)
     fields = {name: getattr(bars, name) for name in FIELDS}
-    machine.point(list(fields.values()), list(values), 1)
-    for node, made in foreign_columns(program, bars):
-        values[machine.first_output[node] : machine.first_output[node + 1]] = made
+    machine.point(list(fields.values()), [values[rows[ref]] if ref in rows else None for ref in every], 1)
+    for node, made in foreign:
+        for k, column in enumerate(made):
+            values[rows[node, k]] = column
     flags = anchors(bars.number)
     for start in range(0, n, tile or max(n, 1)):
         machine.run(flags, start, min(n, start + (tile or n)))
     machine.check_canaries()
-    return Columns(program, values, fields, machine.first_output)
+    return Columns(program, values, fields, rows)
 
 
 class Advance:

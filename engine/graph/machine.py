@@ -7,6 +7,7 @@ table at columns, live at one slot a value; what runs is the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
 from engine.jit import compiled
 from engine.kernels.drive import address
+from engine.kernels.memory import store_word
 from engine.kernels.step import find_step
 from parquet_store.errors import Halt
 
@@ -27,6 +29,7 @@ __all__ = ["Machine", "run_nodes"]
 FUNCTION, INPUTS, OUTPUTS, PARAMS, STATE, RING, WIDTH = range(7)
 CANARY = 3.0e-157
 TILE = 4096
+APART = 72  # values between rows of a tile: their starts do not meet in one set of the cache
 WORD, PAIR = 8, 16  # bytes of a number, of a port
 
 
@@ -44,11 +47,16 @@ def call_step(typing, function, start, stop, inputs, outputs, params, state, rin
 
 
 @compiled
-def run_nodes(table, anchors, start, stop, tile):
-    """Run every node over bars ``start`` to ``stop``, in tiles that stay in cache."""
+def run_nodes(table, moving, anchors, start, stop, tile):
+    """Run every node over bars ``start`` to ``stop``, in tiles that stay in cache.
+
+    ``moving`` has a row for each port of memory that holds one tile: where its address stands, and that memory.
+    """
     at = start
     while at < stop:
         end = min(at + tile, stop)
+        for k in range(moving.shape[0]):
+            store_word(moving[k, 0], 0, moving[k, 1] - np.uintp(8) * np.uintp(at))  # the address bar 0 would have
         for k in range(table.shape[0]):
             row = table[k]
             call_step(row[0], at, end, row[1], row[2], row[3], row[4], row[5], np.uintp(anchors))
@@ -94,13 +102,18 @@ class Machine:
     def __reduce__(self) -> Any:
         raise TypeError("a machine holds addresses of this process: send the program, and the checkpoint of its state")
 
-    def point(self, fields: list[NDArray[np.float64]], outputs: list[NDArray[np.float64]], stride: int) -> None:
-        """Point the table at these arrays: five fields and an array for each output; stride 1 (columns) or 0 (live)."""
+    def point(
+        self, fields: list[NDArray[np.float64]], outputs: Sequence[NDArray[np.float64] | None], stride: int
+    ) -> None:
+        """Point the table at these arrays: five fields and an array for each output; stride 1 (columns) or 0 (live).
+
+        An output of columns that is None is not kept: it has memory for one tile.
+        """
         constants = self.constants.ctypes.data
-        bases, columns = (
-            dict(zip(FIELDS, (x.ctypes.data for x in fields), strict=True)),
-            [x.ctypes.data for x in outputs],
-        )
+        self.bench = np.empty((sum(x is None for x in outputs), TILE + APART))
+        rows = iter(self.bench)
+        bases = dict(zip(FIELDS, (x.ctypes.data for x in fields), strict=True))
+        columns = [(next(rows) if x is None else x).ctypes.data for x in outputs]
         first = self.first_output.tolist()
         ports: list[tuple[int, int]] = []
         for k, node in enumerate(self.program.nodes):
@@ -114,6 +127,10 @@ class Machine:
                     constants += WORD
             ports += [(columns[j], stride) for j in range(first[k], first[k + 1])]
         self.ports[:] = np.array(ports, np.uint64).reshape(self.ports.shape)
+        passing = {address for address, x in zip(columns, outputs, strict=True) if x is None}
+        word = self.ports.ctypes.data
+        found = [(word + PAIR * k, port[0]) for k, port in enumerate(ports) if port[0] in passing]
+        self.moving = np.array(found, np.uint64).reshape(-1, 2)
 
     def output(self, ref: Ref) -> int:
         """Return the place of a node's output among all outputs."""
@@ -126,7 +143,7 @@ class Machine:
 
     def run_at(self, flags: np.uint64, start: int, stop: int) -> None:
         """Do what `run` does, the flags given by address: asking an array for it costs more than the run of a bar."""
-        run_nodes(self.table, flags, start, stop, TILE)
+        run_nodes(self.table, self.moving, flags, start, stop, TILE)
 
     def check_canaries(self) -> None:
         """Halt if a step wrote outside its own state and ring."""

@@ -3,7 +3,8 @@
 import numpy as np
 
 from engine.jit import inlined
-from engine.kernels.calm import entered, equal_values, leaving, until_equal
+from engine.kernels.calm import entered, leaving4, may_reach, run4
+from engine.kernels.four import all4, before4, bits4, fetch4, lane, load4, odd4, put4, smoothed4, summed4
 from engine.kernels.fused import fma
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
@@ -22,7 +23,31 @@ def seeded(seen, value, price, length, weight):
     return seen, value + (price - value) / seen
 
 
-@step(outputs=("ema",), state=(0, 0.0), counts=(0,), settled=lambda state, length: state[0] >= length)
+@inlined
+def smoothed_block(state, count, price, average, weight):
+    """Run an exponential average over known bars."""
+    seen, value = state
+    j = 0
+    while j + 4 <= count:
+        values = smoothed4(1.0 - weight, value, weight * load4(price, j))
+        fetch4(price, j)
+        if odd4(values):
+            break
+        put4(average, j, values)
+        value = lane(values, 3)
+        j += 4
+    return (seen, value), j
+
+
+@step(
+    outputs=("ema",),
+    state=(0, 0.0),
+    counts=(0,),
+    settled=lambda state, length: state[0] >= length,
+    block=lambda state, count, price, average, room, length: smoothed_block(
+        state, count, price, average, 2.0 / (length + 1.0)
+    ),
+)
 def ema_step(state, price, *, length: int):
     """Advance the exponential moving average, weight 2 / (length + 1), by one closed bar.
 
@@ -48,7 +73,13 @@ def ema_step(state, price, *, length: int):
     return (seen, value), value if seen >= length else np.nan
 
 
-@step(outputs=("wilder",), state=(0, 0.0), counts=(0,), settled=lambda state, length: state[0] >= length)
+@step(
+    outputs=("wilder",),
+    state=(0, 0.0),
+    counts=(0,),
+    settled=lambda state, length: state[0] >= length,
+    block=lambda state, count, price, average, room, length: smoothed_block(state, count, price, average, 1.0 / length),
+)
 def wilder_step(state, price, *, length: int):
     """Advance Wilder's moving average, weight 1 / length, by one closed bar.
 
@@ -79,32 +110,22 @@ def wilder_step(state, price, *, length: int):
 def sma_block(state, ring, count, price, mean, room, length):
     """Run `sma_step` over calm bars."""
     seen, at, same, last, centre, total = state
-    done = until_equal(price, last, same, length, count)
-    change = room
-    leaving(ring, at, length, price, done, change)
-    for j in range(done):
-        store(change, j, load(price, j) - load(change, j))
-    running = total
-    for j in range(done):
-        running += load(change, j)
-        store(mean, j, running)
-    lost = 0
-    for j in range(done):
-        value = fma(load(mean, j), 1.0 / length, centre)
-        lost += not abs(load(change, j)) <= LOSS * abs(value)
-        store(mean, j, value)
-    if lost > 0:
-        done = 0
-        while abs(load(change, done)) <= LOSS * abs(load(mean, done)):
-            done += 1
-        running = total
-        for j in range(done):
-            running += load(change, j)
-    if done == 0:
-        return state, 0
-    same = equal_values(price, last, same, done)
-    at = entered(ring, at, length, price, done)
-    return (seen, at, same, load(price, done - 1), centre, running), done
+    j = 0
+    while j + 4 <= count and length > 1:
+        came = load4(price, j)
+        fetch4(price, j)
+        equal = bits4(came == before4(last, came))
+        change = came - leaving4(ring, at, length, price, j)
+        totals = summed4(total, change)
+        means = fma(totals, 1.0 / length, centre)
+        if may_reach(same - 1, equal, length - 1) | odd4(means) | (not all4(abs(change) <= LOSS * abs(means))):
+            break
+        put4(mean, j, means)
+        same = 1 + run4(same - 1, equal)
+        last = lane(came, 3)
+        total = lane(totals, 3)
+        j += 4
+    return (seen, entered(ring, at, length, price, j), same, last, centre, total), j
 
 
 @step(

@@ -1,72 +1,62 @@
-"""Stretches of calm bars, many at once: what the rolling steps share to run over a block without a loop-carried chain.
+"""Stretches of calm bars: what the block forms of the rolling steps share.
 
-A calm bar is one on which a step only adds what came and takes off what left.  The block form of a step computes
-what does not depend on the bar before for all bars first, then the few sums that do, then the rest, with the same
-operations in the same order as the step itself, and stops before the first bar that is not calm.
+A calm bar is one on which a step only adds what came and takes off what left.  A block form takes calm bars four at
+a time, with the operations of the step itself, and stops before the first four of which one is not calm.
 """
 
 from engine.jit import inlined
+from engine.kernels.four import four, load4
 from engine.kernels.memory import load, store
+
+# by four flags, the last bar's highest: how many in a row are set up to the last bar
+RUNS = sum((4 - len(f"{bits:04b}".lstrip("1"))) << (4 * bits) for bits in range(16))
 
 
 @inlined
-def leaving(ring, at, length, price, count, gone):
-    """Write to ``gone`` the value that leaves the window on each of the next ``count`` bars; the ring stays."""
-    first = min(length - at, count)
-    for j in range(first):
-        store(gone, j, load(ring, at + j))
-    second = min(length, count)
-    for j in range(first, second):
-        store(gone, j, load(ring, at + j - length))
-    for j in range(second, count):
-        store(gone, j, load(price, j - length))
+def leaving4(ring, at, length, price, j):
+    """Return the values that leave the window on bars ``j`` to ``j + 3`` of a block that began with this ring."""
+    if j >= length:
+        return load4(price, j - length)
+    place = at + j if at + j < length else at + j - length
+    if j + 4 <= length and place + 4 <= length:
+        return load4(ring, place)
+    return four(
+        left(ring, at, length, price, j),
+        left(ring, at, length, price, j + 1),
+        left(ring, at, length, price, j + 2),
+        left(ring, at, length, price, j + 3),
+    )
+
+
+@inlined
+def left(ring, at, length, price, j):
+    if j >= length:
+        return load(price, j - length)
+    return load(ring, at + j if at + j < length else at + j - length)
 
 
 @inlined
 def entered(ring, at, length, price, count):
     """Put the prices of ``count`` bars into the ring; return the next position."""
-    skipped = max(count - length, 0)
-    at = (at + skipped) % length
-    first = min(length - at, count - skipped)
-    for j in range(first):
-        store(ring, at + j, load(price, skipped + j))
-    second = count - skipped - first
-    for j in range(second):
-        store(ring, j, load(price, skipped + first + j))
-    return second if second > 0 else (at + first) % length
-
-
-@inlined
-def until_equal(price, last, same, length, count):
-    """Return the first bar on which the last ``length`` values are equal, ``count`` if there is none.
-
-    ``same`` values before the first bar equal ``last``.  Looks back from where a run could be complete, so that most
-    bars are not looked at.  Lengths below 2 are left to the step.
-    """
-    if length < 2:
+    if count >= length:
+        for j in range(length):
+            store(ring, j, load(price, count - length + j))
         return 0
-    start = 0
-    while start < count and load(price, start) == last:
-        start += 1
-        if same + start == length:
-            return start - 1
-    at = start + length - 1
-    while at < count:
-        first = at
-        while first > start and load(price, first - 1) == load(price, at):
-            first -= 1
-            if at - first == length - 1:
-                return at
-        at = first + length - 1
-    return count
+    first = min(length - at, count)
+    for j in range(first):
+        store(ring, at + j, load(price, j))
+    for j in range(first, count):
+        store(ring, j - first, load(price, j))
+    return at + count if at + count < length else at + count - length
 
 
 @inlined
-def equal_values(price, last, same, count):
-    """Return how many of the values up to bar ``count`` are equal in a row."""
-    j = count - 1
-    while j > 0 and load(price, j) == load(price, j - 1):
-        j -= 1
-    if j > 0 or load(price, 0) != last:
-        return count - j
-    return count + same
+def run4(before, bits):
+    """Return how many bars in a row, up to the last of four, have their flag set; ``before``: up to the first."""
+    return ((RUNS >> (4 * bits)) & 15) + (before if bits == 15 else 0)
+
+
+@inlined
+def may_reach(before, bits, length):
+    """Return whether a run of ``length`` flags may end within these four."""
+    return (bits != 0) & ((length <= 4) | ((before < length) & (length <= before + 4)))  # no branch: flags are noise

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.drive import address
+from engine.kernels.spare import column_memory
 from engine.kernels.step import Step, plain_call
 from parquet_store.errors import Usage
 
 ANCHOR_BARS = 1024
+_known: dict[int, NDArray[np.uint8]] = {}  # by the identity of a read-only array, while it lives
 _CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2, *[ctypes.c_uint64] * 6)
 
 
@@ -31,6 +34,9 @@ def anchors(number: NDArray[np.int64], before: int | None = None) -> NDArray[np.
     ndarray of uint8, shape (n,)
         1 where ``number // 1024`` differs from that of the bar before.
     """
+    kept = None if before is not None or number.flags.writeable else _known.get(id(number))
+    if kept is not None:
+        return kept
     flags = np.zeros(number.size, np.uint8)
     if number.size:
         first, last = int(number[0]) // ANCHOR_BARS, int(number[-1]) // ANCHOR_BARS
@@ -40,6 +46,10 @@ def anchors(number: NDArray[np.int64], before: int | None = None) -> NDArray[np.
             block = number // ANCHOR_BARS
             flags[1:] = block[1:] != block[:-1]
         flags[0] = before is not None and first != before // ANCHOR_BARS
+    if before is None and not number.flags.writeable:  # the numbers of bars: asked for by every program over them
+        flags.flags.writeable = False
+        _known[id(number)] = flags
+        weakref.finalize(number, _known.pop, id(number), None).atexit = False
     return flags
 
 
@@ -77,7 +87,7 @@ def column(
         raise Usage(f"{step.name}: got inputs of {sizes} bars, expected {len(step.inputs)} of one length")
     settings = step.check(params)
     n = sources[0].size
-    outputs = tuple(np.empty(n) for _ in step.outputs)
+    outputs = tuple(column_memory(len(step.outputs), n))
     flags = anchors(np.arange(n) if number is None else number) if step.has_anchor else np.zeros(1, np.uint8)
     into = np.array([(x.ctypes.data, 1) for x in sources], np.uint64)
     out = np.array([(x.ctypes.data, 1) for x in outputs], np.uint64)

@@ -5,9 +5,9 @@ code, so batch, tiles, a resumed checkpoint and live cannot differ in a bit.  Th
 stays in registers; inputs and outputs are (address, stride in values) pairs, stride 0 for a constant or a live slot.
 """
 
-# mypy: disable-error-code="call-arg, unreachable, var-annotated"
-
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 from numba import types
@@ -18,6 +18,7 @@ from engine.jit import compiled, inlined
 from engine.kernels.memory import assume, load_flag, load_float, load_word, store_float
 from engine.kernels.parts import (
     BLOCK,
+    ROOMS,
     apply,
     fresh_inputs,
     fresh_outputs,
@@ -27,7 +28,7 @@ from engine.kernels.parts import (
     read_params,
     read_state,
     remembers,
-    room_for_constants,
+    room_for_columns,
     run_block,
     sees_anchor,
     sees_unknown,
@@ -41,6 +42,7 @@ __all__ = ["address", "run_step", "step_type"]
 
 LARGEST = np.finfo(np.float64).max
 BRIEF = 8  # fewer bars than this are not worth looking through
+AT_ONCE = 4  # single bars before a block is tried again: what a block form leaves is within four bars
 
 
 @inlined
@@ -65,6 +67,46 @@ def clear_until(anchors, at, stop):
     return at
 
 
+@inlined
+def bar_by_bar(step, held, start, stop, sources, strides, sinks, steps, settings, ring, anchors):
+    """Advance by single bars, whatever they are."""
+    values = fresh_inputs(step)
+    unknown = fresh_outputs(step)
+    for k in range(len(unknown)):
+        unknown = tuple_setitem(unknown, k, np.nan)
+    for i in range(start, stop):
+        known = True
+        for k in range(len(values)):
+            value = load_float(sources[k], np.intp(strides[k]) * i)
+            known = known and value == value
+            values = tuple_setitem(values, k, value)
+        found = unknown
+        if known or sees_unknown(step):
+            held, found = apply(step, held, ring, sees_anchor(step) and load_flag(anchors, i), values, settings)
+        for k in range(len(found)):
+            store_float(sinks[k], np.intp(steps[k]) * i, canonical(found[k]))
+    return held
+
+
+@inlined
+def known_bars(step, held, count, heads, ends, settings, ring):
+    """Advance by ``count`` bars that are known, past the warm-up and without an anchor."""
+    values = fresh_inputs(step)
+    for j in range(count):
+        for k in range(len(values)):
+            value = load_float(heads[k], j)
+            assume(value == value or sees_unknown(step))
+            values = tuple_setitem(values, k, value)
+        assume(settled(step, held, settings))
+        held, found = apply(step, held, ring, False, values, settings)
+        for k in range(len(found)):
+            store_float(ends[k], j, found[k] if remembers(step) else canonical(found[k]))
+    if remembers(step):  # apart: what depends on the bar before it is not slowed, and this takes many at once
+        for k in range(len(ends)):
+            make_canonical(ends[k], count)
+    return held
+
+
 @compiled
 def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
     """Advance ``step`` over bars ``start`` to ``stop``; every argument after ``stop`` is an address.
@@ -72,93 +114,62 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
     ``inputs`` and ``outputs`` are tables of (address, stride) words, ``anchors`` a byte for each bar, counted from
     bar 0 like the columns.
 
-    Where columns are contiguous, bars are taken in blocks: a block without an unknown input and without an anchor
-    runs without asking for either on every bar.  It is the same step, so the bits are those of the other loop.
+    Where columns are contiguous, bars are taken many at once: by the step's own block form, or in blocks that are
+    looked through first, so that one without an unknown input and without an anchor runs without asking for either
+    on every bar.  Both do the operations of the step, so the bits are those of single bars.
     """
     held = read_state(step, state)
     settings = read_params(step, params)
     sources, sinks = fresh_ports(step)
     strides, steps = fresh_ports(step)
-    packed = stop - start >= BRIEF
+    packed, constant = stop - start >= BRIEF, False
     for k in range(len(sources)):
         sources = tuple_setitem(sources, k, load_word(inputs, 2 * k))
         strides = tuple_setitem(strides, k, load_word(inputs, 2 * k + 1))
         packed = packed and strides[k] <= 1
+        constant = constant or strides[k] == 0
     for k in range(len(sinks)):
         sinks = tuple_setitem(sinks, k, load_word(outputs, 2 * k))
         steps = tuple_setitem(steps, k, load_word(outputs, 2 * k + 1))
         packed = packed and steps[k] == 1
-    constants = room_for_constants(step)
-    if packed:
+    room = room_for_columns(step)
+    constants = room + np.uintp(8 * BLOCK * ROOMS) if in_blocks(step) else room
+    if packed and constant:
         for k in range(len(sources)):
             if strides[k] == 0:
                 value = load_float(sources[k], 0)
                 for j in range(min(BLOCK, stop - start)):
                     store_float(constants, k * BLOCK + j, value)
-    values = fresh_inputs(step)
-    unknown = fresh_outputs(step)
-    for k in range(len(unknown)):
-        unknown = tuple_setitem(unknown, k, np.nan)
-    at = start
+    at = anchor = start
     while at < stop:
-        end = stop
-        clear = False
-        heads, ends = fresh_ports(step)
-        if packed:
-            end = min(at + BLOCK, stop)
+        end = min(at + AT_ONCE, stop)
+        if not packed:
+            end = stop
+        elif settled(step, held, settings) and not (sees_anchor(step) and load_flag(anchors, at)):
+            end = stop if in_blocks(step) and not constant else min(at + BLOCK, stop)
             if sees_anchor(step):
-                end = max(clear_until(anchors, at, end), at + 1)
-            clear = not (sees_anchor(step) and load_flag(anchors, at))
+                if anchor <= at:
+                    anchor = clear_until(anchors, at, stop)
+                end = min(end, anchor)
+            heads, ends = fresh_ports(step)
             for k in range(len(sources)):
                 here = sources[k] + np.uintp(8 * at) if strides[k] == 1 else constants + np.uintp(8 * BLOCK * k)
                 heads = tuple_setitem(heads, k, here)
             for k in range(len(sinks)):
                 ends = tuple_setitem(ends, k, sinks[k] + np.uintp(8 * at))
-            clear = clear and settled(step, held, settings)
-            if clear and not sees_unknown(step):
-                clear = known_inputs(step, heads, end - at)
-        if clear:
-            j = 0
-            while j < end - at:
-                if in_blocks(step):
-                    left, put = heads, ends
-                    for k in range(len(heads)):
-                        left = tuple_setitem(left, k, heads[k] + np.uintp(8 * j))
-                    for k in range(len(ends)):
-                        put = tuple_setitem(put, k, ends[k] + np.uintp(8 * j))
-                    room = constants + np.uintp(8 * BLOCK * len(heads))
-                    held, done = run_block(step, held, ring, end - at - j, left, put, room, settings)
-                    j += done
-                    if j == end - at:
-                        break
-                for k in range(len(values)):
-                    value = load_float(heads[k], j)
-                    assume(value == value or sees_unknown(step))
-                    values = tuple_setitem(values, k, value)
-                assume(settled(step, held, settings))
-                held, found = apply(step, held, ring, False, values, settings)
-                for k in range(len(found)):
-                    store_float(ends[k], j, found[k] if remembers(step) else canonical(found[k]))
-                j += 1
-            if remembers(step):  # apart: what depends on the bar before it is not slowed, and this takes many at once
-                for k in range(len(ends)):
-                    make_canonical(ends[k], end - at)
-        else:
-            for i in range(at, end):
-                known = True
-                for k in range(len(values)):
-                    value = load_float(sources[k], np.intp(strides[k]) * i)
-                    known = known and value == value
-                    values = tuple_setitem(values, k, value)
-                found = unknown
-                if known or sees_unknown(step):
-                    held, found = apply(step, held, ring, sees_anchor(step) and load_flag(anchors, i), values, settings)
-                for k in range(len(found)):
-                    store_float(sinks[k], np.intp(steps[k]) * i, canonical(found[k]))
+            if in_blocks(step):
+                held, done = run_block(step, held, ring, end - at, heads, ends, room, settings)
+                at += done
+                end = min(at + AT_ONCE, end)
+            elif sees_unknown(step) or known_inputs(step, heads, end - at):
+                held = known_bars(step, held, end - at, heads, ends, settings, ring)
+                at = end
+        held = bar_by_bar(step, held, at, end, sources, strides, sinks, steps, settings, ring, anchors)
         at = end
     write_state(step, state, held)
 
 
+@functools.cache
 def address(step: Step) -> int:
     """Return the address of ``run_step`` for this step, compiled or loaded from the disk cache."""
     kind = step_type(step)

@@ -45,4 +45,5 @@ def fused(typing, a, b, c):
 
 @overload(fma, inline="never")
 def _fma(a, b, c):
-    return lambda a, b, c: fused(a, b, c)
+    if all(isinstance(kind, types.Number) for kind in (a, b, c)):
+        return lambda a, b, c: fused(a, b, c)

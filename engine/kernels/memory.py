@@ -3,8 +3,6 @@
 A step's ring is such an address.  In plain Python the same calls index an array, with bounds checked.
 """
 
-# mypy: disable-error-code="call-arg, unreachable, var-annotated"
-
 from __future__ import annotations
 
 import numpy as np
@@ -63,6 +61,17 @@ def load_word(typing, address, index):
         return builder.load(_cell(builder, args[0], args[1], ir.IntType(64)), align=1)
 
     return types.uintp(types.uintp, types.intp), code
+
+
+@intrinsic
+def store_word(typing, address, index, value):
+    """Store an unsigned 64-bit word."""
+
+    def code(context, builder, signature, args):
+        builder.store(args[2], _cell(builder, args[0], args[1], ir.IntType(64)), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.intp, types.uintp), code
 
 
 @intrinsic

@@ -2,10 +2,37 @@
 
 import numpy as np
 
+from engine.jit import inlined
 from engine.kernels.average import seeded
+from engine.kernels.calm import entered, leaving4
+from engine.kernels.four import before4, fetch4, lane, load4, odd4, put4, smoothed4, where4
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import following
+
+
+@inlined
+def rsi_block(state, count, price, index, room, length):
+    """Run `rsi_step` over known bars."""
+    seen, last, gain, loss = state
+    weight = 1.0 / length
+    j = 0
+    while j + 4 <= count:
+        came = load4(price, j)
+        fetch4(price, j)
+        change = came - before4(last, came)
+        rise = where4(change > 0.0, change, 0.0)
+        gains = smoothed4(1.0 - weight, gain, weight * rise)
+        losses = smoothed4(1.0 - weight, loss, weight * (rise - change))
+        moved = gains + losses
+        if odd4(moved):
+            break
+        put4(index, j, where4(moved > 0.0, 100.0 * (gains / moved), 50.0))
+        last = lane(came, 3)
+        gain = lane(gains, 3)
+        loss = lane(losses, 3)
+        j += 4
+    return (seen, last, gain, loss), j
 
 
 @step(
@@ -13,6 +40,7 @@ from engine.kernels.window import following
     state=(0, 0.0, 0.0, 0.0),
     counts=(0,),
     settled=lambda state, length: state[0] > length,
+    block=rsi_block,
 )
 def rsi_step(state, price, *, length: int):
     """Advance Wilder's relative strength index by one closed bar.
@@ -49,11 +77,27 @@ def rsi_step(state, price, *, length: int):
     return (changes + 1, price, gain, loss), index if changes >= length else np.nan
 
 
+@inlined
+def roc_block(state, ring, count, price, change, room, length):
+    """Run `roc_step` over known bars."""
+    seen, at = state
+    j = 0
+    while j + 4 <= count:
+        moved = load4(price, j) / leaving4(ring, at, length, price, j) - 1.0
+        fetch4(price, j)
+        if odd4(moved):
+            break
+        put4(change, j, moved)
+        j += 4
+    return (seen, entered(ring, at, length, price, j)), j
+
+
 @step(
     outputs=("roc",),
     state=(0, 0),
     counts=(0, 1),
     settled=lambda state, length: state[0] >= length,
+    block=roc_block,
     ring=lambda length: length,
 )
 def roc_step(state, ring, price, *, length: int):
@@ -85,11 +129,38 @@ def roc_step(state, ring, price, *, length: int):
     return (seen, at), change
 
 
+@inlined
+def macd_block(state, count, price, line, signal, histogram, room, fast, slow, smoothing):
+    """Run `macd_step` over known bars."""
+    quick_seen, calm_seen, shown, quick, calm, smooth = state
+    quickly, calmly, smoothly = 2.0 / (fast + 1.0), 2.0 / (slow + 1.0), 2.0 / (smoothing + 1.0)
+    j = 0
+    while j + 4 <= count:
+        came = load4(price, j)
+        fetch4(price, j)
+        quicks = smoothed4(1.0 - quickly, quick, quickly * came)
+        calms = smoothed4(1.0 - calmly, calm, calmly * came)
+        lines = quicks - calms
+        smooths = smoothed4(1.0 - smoothly, smooth, smoothly * lines)
+        gaps = lines - smooths
+        if odd4(gaps):
+            break
+        put4(line, j, lines)
+        put4(signal, j, smooths)
+        put4(histogram, j, gaps)
+        quick = lane(quicks, 3)
+        calm = lane(calms, 3)
+        smooth = lane(smooths, 3)
+        j += 4
+    return (quick_seen, calm_seen, shown, quick, calm, smooth), j
+
+
 @step(
     outputs=("line", "signal", "histogram"),
     state=(0, 0, 0, 0.0, 0.0, 0.0),
     counts=(0, 1, 2),
     settled=lambda state, fast, slow, signal: state[0] >= fast and state[1] >= slow and state[2] >= signal,
+    block=macd_block,
 )
 def macd_step(state, price, *, fast: int, slow: int, signal: int):
     """Advance the moving average convergence and divergence by one closed bar.

@@ -7,30 +7,51 @@ import math
 
 import numpy as np
 
+from engine.jit import inlined
+from engine.kernels.four import fetch4, load4, odd4, put4
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import following
 
 
-@step(outputs=("value",))
+def in_fours(operation):
+    """Return the block form of an operator of two numbers that makes what is unknown of what is unknown."""
+    operation = inlined(operation)
+
+    def block(state, count, a, b, value, room):
+        j = 0
+        while j + 4 <= count:
+            found = operation(load4(a, j), load4(b, j))
+            fetch4(a, j)
+            fetch4(b, j)
+            if odd4(found):
+                break
+            put4(value, j, found)
+            j += 4
+        return state, j
+
+    return block
+
+
+@step(outputs=("value",), block=in_fours(lambda a, b: a + b))
 def add_step(state, a, b):
     """Return a + b."""
     return state, a + b
 
 
-@step(outputs=("value",))
+@step(outputs=("value",), block=in_fours(lambda a, b: a - b))
 def subtract_step(state, a, b):
     """Return a - b."""
     return state, a - b
 
 
-@step(outputs=("value",))
+@step(outputs=("value",), block=in_fours(lambda a, b: a * b))
 def multiply_step(state, a, b):
     """Return a * b."""
     return state, a * b
 
 
-@step(outputs=("value",))
+@step(outputs=("value",), block=in_fours(lambda a, b: a / b))
 def divide_step(state, a, b):
     """Return a / b, NaN for a division by 0."""
     return state, a / b

@@ -1,7 +1,5 @@
 """What a step is to the compiler: a type of its own, and each of its parts inlined into the driver."""
 
-# mypy: disable-error-code="call-arg, unreachable, var-annotated"
-
 from __future__ import annotations
 
 from typing import Any
@@ -16,7 +14,7 @@ from engine.kernels.memory import load_float, stack_floats, store_float
 from engine.kernels.step import Step
 
 BLOCK = 512  # bars that are looked through for unknown values at once: a column of them is 4 kB
-ROOMS = 4  # columns of a block that a step's block form may use for itself
+ROOMS = 4  # columns of a block that a step's block form has for itself
 INLINE: Any = {"forceinline": True}
 
 _STEPS: dict[str, Step] = {}
@@ -71,7 +69,7 @@ def read_params(step, address): ...
 def apply(step, state, ring, anchor, inputs, params): ...
 def sees_unknown(step): ...
 def sees_anchor(step): ...
-def room_for_constants(step): ...
+def room_for_columns(step): ...
 def known_inputs(step, heads, count): ...
 def settled(step, state, params): ...
 def remembers(step): ...
@@ -149,9 +147,9 @@ def _settled(step, state, params):
     return lambda step, state, params: call(state, params)
 
 
-@overload(room_for_constants, jit_options=INLINE)
-def _room_for_constants(step):
-    room = stack_floats(BLOCK * (len(step.step.inputs) + ROOMS))
+@overload(room_for_columns, jit_options=INLINE)
+def _room_for_columns(step):
+    room = stack_floats(BLOCK * (len(step.step.inputs) + (ROOMS if step.step.block is not None else 0)))
     return lambda step: room()
 
 

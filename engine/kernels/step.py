@@ -152,8 +152,9 @@ def step(
         compiler then leaves the warm-up out of the loop over history.  It cannot change a result.
     block : callable, optional
         ``block(state, [ring], count, inputs..., outputs..., room, parameters...) -> (state, done)``: the step over up
-        to ``count`` known bars after the warm-up and without an anchor; inputs, outputs and 4 x 512 float64 of room
-        are addresses.  It must give the bits of the step, and may stop early, before any bar it does not handle.
+        to ``count`` bars after the warm-up and without an anchor; inputs, outputs and 4 x 512 float64 of room are
+        addresses.  It must give the bits of the step, canonical (NaN for infinite, 0.0 for -0.0), and stop before an
+        unknown bar and any other it does not handle; a few bars later it is called again.
     ring : callable, optional
         From the parameters, in order, to the number of float64 the window needs.
     sees_unknown : bool
@@ -236,7 +237,7 @@ def _make(
         state=tuple(float(v) for v in state),
         counts=tuple(k in counts for k in range(len(state))),
         settled=settled and inlined(settled),
-        block=block,
+        block=block if block is None or hasattr(block, "py_func") else inlined(block),
         ring=ring,
         has_ring=has_ring,
         has_anchor=has_anchor,

@@ -6,12 +6,17 @@ import numpy as np
 
 from engine.jit import inlined
 from engine.kernels.average import seeded
+from engine.kernels.calm import entered, left
+from engine.kernels.four import all4, all_of4, before4, fetch4, lane, load4, odd4, put4, smoothed4, store4, where4
 from engine.kernels.fused import fma
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
-from engine.kernels.volatility import reach
+from engine.kernels.volatility import reach, reach4
+from engine.kernels.window import following
 
-PIECE = 128  # bars taken at once: four columns of them stay in the first cache
+CHUNK = 512  # bars whose extremes are found together
+LONGEST_WINDOW = 496  # longer ones go bar by bar; with CHUNK and both PADs twice it fills the room of a block
+PAD = 8  # what loads before the first value may touch
 
 
 @inlined
@@ -24,11 +29,128 @@ def smaller(a, b):
     return a if a < b else b
 
 
+@inlined
+def larger4(a, b):
+    return where4(a > b, a, b)
+
+
+@inlined
+def smaller4(a, b):
+    return where4(a < b, a, b)
+
+
+@inlined
+def not_less(a, b):
+    return a >= b
+
+
+@inlined
+def not_more(a, b):
+    return a <= b
+
+
+@inlined
+def newest(beats, ring, at, length):
+    """Return the extreme of a full ring and how many bars ago it came last; ``at`` is the oldest value."""
+    best = load(ring, at)
+    age = length - 1
+    for k in range(1, length):
+        value = load(ring, at + k if at + k < length else at + k - length)
+        if beats(value, best):
+            best = value
+            age = length - 1 - k
+    return best, age
+
+
+@inlined
+def advanced(beats, state, ring, price, length):
+    """Advance an extreme by one closed bar."""
+    seen, at, age, best = state
+    beaten = beats(price, best)
+    age = 0 if beaten else age + 1
+    best = price if beaten else best
+    store(ring, at, price)
+    at = following(at, length)
+    seen = seen + 1 if seen < length else seen
+    if age >= length:  # the extreme has left the window
+        best, age = newest(beats, ring, at, length)
+    return (seen, at, age, best), best if seen >= length else np.nan
+
+
+@inlined
+def extreme_block(pick, beats, state, ring, count, price, out, room, length):
+    """Run an extreme over known bars: of 1, 2, 4, 8, ... values, then of two of those that cover the window."""
+    seen, at, age, best = state
+    if length > LONGEST_WINDOW or count < 4:
+        return state, 0
+    behind = length - 1
+    tops = room + np.uintp(8 * (LONGEST_WINDOW + CHUNK + 2 * PAD))
+    done = 0
+    known = True
+    while known and done + 4 <= count:
+        chunk = min(CHUNK, (count - done) // 4 * 4)
+        values = price + np.uintp(8) * np.uintp(done - behind)
+        if done == 0:  # the window before the first bar is in the ring
+            values = room + np.uintp(8 * PAD)
+            for k in range(-PAD, behind):
+                store(values, k, left(ring, at, length, price, max(k, 0) + 1))
+            for k in range(0, chunk, 4):
+                store4(values, behind + k, load4(price, k))
+        last = behind + chunk
+        k = -(-last % 4)
+        fours = eights = eights_before = load4(values, k)
+        width = 1
+        while k < last:
+            top = load4(values, k)
+            fetch4(price, done + k)
+            if odd4(top):
+                known = False
+                chunk = max(k - behind, 0) // 4 * 4
+                break
+            if length >= 2:
+                width = 2
+                two = pick(top, load4(values, k - 1))
+                top = two
+                if length >= 4:
+                    width = 4
+                    top = pick(two, pick(load4(values, k - 2), load4(values, k - 3)))
+                    if length >= 8:
+                        width = 8
+                        eight = pick(top, fours)
+                        fours = top
+                        top = eight
+                        if length >= 16:
+                            width = 16
+                            top = pick(eight, eights_before)
+                            eights_before = eights
+                            eights = eight
+            store4(tops, k, top)
+            k += 4
+        last = behind + chunk
+        while 2 * width <= length:
+            k = last - 4
+            while k >= 2 * width - 4:
+                store4(tops, k, pick(load4(tops, k), load4(tops, k - width)))
+                k -= 4
+            width *= 2
+        for k in range(behind, last, 4):
+            put4(out, done + k - behind, pick(load4(tops, k), load4(tops, k - (length - width))))
+        done += chunk
+    if done == 0:
+        return state, 0
+    at = entered(ring, at, length, price, done)
+    best, age = newest(beats, ring, at, length)
+    return (seen, at, age, best), done
+
+
 @step(
     outputs=("highest",),
-    state=(0, 0, -math.inf),
-    counts=(0, 1),
-    settled=lambda state, length: state[0] > 0,
+    state=(0, 0, 0, -math.inf),
+    counts=(0, 1, 2),
+    settled=lambda state, length: state[0] >= length,
+    block=lambda state, ring, count, price, out, room, length: extreme_block(
+        larger4, not_less, state, ring, count, price, out, room, length
+    ),
     ring=lambda length: length,
 )
 def highest_step(state, ring, price, *, length: int):
@@ -36,10 +158,10 @@ def highest_step(state, ring, price, *, length: int):
 
     Parameters
     ----------
-    state : 2 int, float
-        Whether the window is full; position in the block; the largest of this block so far.
+    state : 3 int, float
+        Known values so far, at most ``length``; ring position; bars since the largest value; that value.
     ring : memory of ``length`` float
-        Before the position: this block's values.  From it on: the largest of the block before, from there to its end.
+        The last values.
     price : float
         Any series.
     length : int
@@ -52,28 +174,19 @@ def highest_step(state, ring, price, *, length: int):
 
     Notes
     -----
-    Values come in blocks of ``length``, so a window is the end of one block and the start of the next; the largest
-    of every end is found once, when a block is complete.  Source: M. van Herk, *A fast algorithm for local minimum
-    and maximum filters*, 1992.
+    The extreme is kept until it leaves the window; only then the window is searched.
     """
-    full, at, top = state
-    top = larger(top, price)
-    store(ring, at, price)
-    at += 1
-    if at < length:
-        return (full, at, top), larger(top, load(ring, at)) if full > 0 else np.nan
-    end = price
-    for i in range(length - 1, 0, -1):
-        end = larger(end, load(ring, i))
-        store(ring, i, end)
-    return (1, 0, -math.inf), top
+    return advanced(not_less, state, ring, price, length)
 
 
 @step(
     outputs=("lowest",),
-    state=(0, 0, math.inf),
-    counts=(0, 1),
-    settled=lambda state, length: state[0] > 0,
+    state=(0, 0, 0, math.inf),
+    counts=(0, 1, 2),
+    settled=lambda state, length: state[0] >= length,
+    block=lambda state, ring, count, price, out, room, length: extreme_block(
+        smaller4, not_more, state, ring, count, price, out, room, length
+    ),
     ring=lambda length: length,
 )
 def lowest_step(state, ring, price, *, length: int):
@@ -81,10 +194,10 @@ def lowest_step(state, ring, price, *, length: int):
 
     Parameters
     ----------
-    state : 2 int, float
-        Whether the window is full; position in the block; the smallest of this block so far.
+    state : 3 int, float
+        Known values so far, at most ``length``; ring position; bars since the smallest value; that value.
     ring : memory of ``length`` float
-        As for the largest value.
+        The last values.
     price : float
         Any series.
     length : int
@@ -99,17 +212,7 @@ def lowest_step(state, ring, price, *, length: int):
     -----
     The mirror of `highest_step`.
     """
-    full, at, bottom = state
-    bottom = smaller(bottom, price)
-    store(ring, at, price)
-    at += 1
-    if at < length:
-        return (full, at, bottom), smaller(bottom, load(ring, at)) if full > 0 else np.nan
-    end = price
-    for i in range(length - 1, 0, -1):
-        end = smaller(end, load(ring, i))
-        store(ring, i, end)
-    return (1, 0, math.inf), bottom
+    return advanced(not_more, state, ring, price, length)
 
 
 @inlined
@@ -125,49 +228,39 @@ def moves(high_before, low_before, close_before, high, low):
 def adx_block(state, count, high, low, close, plus_di, minus_di, adx, room, length):
     """Run `adx_step` over bars with movement."""
     seen, ratios, high_before, low_before, close_before, plus, minus, width, index = state
-    column = np.uintp(8 * PIECE)
-    ups, downs, spans, shares = room, room + column, room + 2 * column, room + 3 * column
-    done = min(count, PIECE)
-    up, down, span = moves(high_before, low_before, close_before, load(high, 0), load(low, 0))
-    store(ups, 0, up)
-    store(downs, 0, down)
-    store(spans, 0, span)
-    for j in range(1, done):
-        before = load(high, j - 1), load(low, j - 1), load(close, j - 1)
-        up, down, span = moves(before[0], before[1], before[2], load(high, j), load(low, j))
-        store(ups, j, up)
-        store(downs, j, down)
-        store(spans, j, span)
     keep = 1.0 - 1.0 / length
-    for j in range(done):
-        plus = fma(keep, plus, load(ups, j))
-        minus = fma(keep, minus, load(downs, j))
-        width = fma(keep, width, load(spans, j))
-        store(ups, j, plus)
-        store(downs, j, minus)
-        store(spans, j, width)
-    still = 0
-    for j in range(done):
-        moved = load(ups, j) + load(downs, j)
-        calm = moved > 0.0 and load(spans, j) > 0.0
-        still += not calm
-        scale = 100.0 / load(spans, j)
-        store(plus_di, j, scale * load(ups, j))
-        store(minus_di, j, scale * load(downs, j))
-        ratio = 100.0 * (abs(load(ups, j) - load(downs, j)) / moved)
-        store(shares, j, 1.0 / length * ratio)
-    if still > 0:
-        done = 0
-        while load(ups, done) + load(downs, done) > 0.0 and load(spans, done) > 0.0:
-            done += 1
-    if done == 0:
-        return state, 0
-    for j in range(done):
-        index = fma(keep, index, load(shares, j))
-        store(adx, j, index)
-    t = done - 1
-    bar = load(high, t), load(low, t), load(close, t)
-    return (seen, ratios, bar[0], bar[1], bar[2], load(ups, t), load(downs, t), load(spans, t), index), done
+    shares = all_of4(0.0)
+    j = 0
+    while j + 4 <= count:
+        top, bottom, end = load4(high, j), load4(low, j), load4(close, j)
+        fetch4(high, j)
+        fetch4(low, j)
+        fetch4(close, j)
+        rise, fall = top - before4(high_before, top), before4(low_before, bottom) - bottom
+        up = where4(rise > larger4(fall, 0.0), rise, 0.0)
+        down = where4(fall > larger4(rise, 0.0), fall, 0.0)
+        pluses, minuses = smoothed4(keep, plus, up), smoothed4(keep, minus, down)
+        widths = smoothed4(keep, width, reach4(before4(close_before, end), top, bottom))
+        moved = pluses + minuses
+        scale = 100.0 / widths
+        rising, falling = scale * pluses, scale * minuses
+        if odd4(top + bottom + end + rising + falling) | (not all4((moved > 0.0) & (widths > 0.0))):
+            break
+        put4(plus_di, j, rising)
+        put4(minus_di, j, falling)
+        if j > 0:  # four bars late: beside the sums of the next four, not after those it needs
+            indices = smoothed4(keep, index, shares)
+            put4(adx, j - 4, indices)
+            index = lane(indices, 3)
+        shares = 1.0 / length * (100.0 * (abs(pluses - minuses) / moved))
+        high_before, low_before, close_before = lane(top, 3), lane(bottom, 3), lane(end, 3)
+        plus, minus, width = lane(pluses, 3), lane(minuses, 3), lane(widths, 3)
+        j += 4
+    if j > 0:
+        indices = smoothed4(keep, index, shares)
+        put4(adx, j - 4, indices)
+        index = lane(indices, 3)
+    return (seen, ratios, high_before, low_before, close_before, plus, minus, width, index), j
 
 
 @step(

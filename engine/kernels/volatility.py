@@ -6,14 +6,28 @@ import numpy as np
 
 from engine.jit import inlined
 from engine.kernels.average import seeded
-from engine.kernels.calm import entered, equal_values, leaving, until_equal
+from engine.kernels.calm import entered, leaving4, may_reach, run4
+from engine.kernels.four import (
+    all4,
+    before4,
+    bits4,
+    fetch4,
+    four,
+    lane,
+    load4,
+    odd4,
+    put4,
+    root4,
+    smoothed4,
+    summed4,
+    where4,
+)
 from engine.kernels.fused import fma
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import centred_sums, following
 
-MOVED = 256.0  # squares this many times the spread have lost 8 bits of it to where the centre is: sum afresh
-PIECE = 128  # bars taken at once where a fresh sum is wanted every few hundred bars
+MOVED = 4096.0  # squares this many times the spread have lost 12 bits of it to where the centre is: sum afresh
 
 
 @inlined
@@ -26,38 +40,30 @@ def moments_block(state, ring, count, price, mean, deviation, room, length):
     """Run `moments_step` over calm bars."""
     seen, at, same, last, centre, total, square = state
     weight = 1.0 / length
-    done = until_equal(price, last, same, length, min(count, PIECE))
-    gone, totals, squares = room, room + np.uintp(8 * PIECE), room + np.uintp(16 * PIECE)
-    leaving(ring, at, length, price, done, gone)
-    for j in range(done):
-        came, went = load(price, j) - centre, load(gone, j) - centre
-        store(totals, j, came - went)
-        store(squares, j, came + went)
-        store(gone, j, went)
-    for j in range(done):
-        change = load(totals, j)
-        total += change
-        square = fma(change, load(squares, j), square)
-        store(totals, j, total)
-        store(squares, j, square)
-    lost = 0
-    for j in range(done):
-        spread = fma(load(totals, j) * -weight, load(totals, j), load(squares, j))
-        calm = is_calm(load(squares, j), load(gone, j), spread, length)
-        lost += not calm
-        store(deviation, j, math.sqrt(spread * weight) if spread > 0.0 else 0.0)
-        store(mean, j, fma(load(totals, j), weight, centre))
-        store(gone, j, 1.0 if calm else 0.0)
-    if lost > 0:
-        done = 0
-        while load(gone, done) > 0.0:
-            done += 1
-    if done == 0:
-        return state, 0
-    same = equal_values(price, last, same, done)
-    at = entered(ring, at, length, price, done)
-    last = load(price, done - 1)
-    return (seen, at, same, last, centre, load(totals, done - 1), load(squares, done - 1)), done
+    j = 0
+    while j + 4 <= count and length > 1:
+        price4 = load4(price, j)
+        fetch4(price, j)
+        equal = bits4(price4 == before4(last, price4))
+        came = price4 - centre
+        gone = leaving4(ring, at, length, price, j) - centre
+        change, both = came - gone, came + gone
+        totals = summed4(total, change)
+        first = fma(lane(change, 0), lane(both, 0), square)
+        second = fma(lane(change, 1), lane(both, 1), first)
+        third = fma(lane(change, 2), lane(both, 2), second)
+        squares = four(first, second, third, fma(lane(change, 3), lane(both, 3), third))
+        spread = fma(totals * -weight, totals, squares)
+        if may_reach(same - 1, equal, length - 1) | (not all4(is_calm(squares, gone, spread, length))):
+            break
+        put4(deviation, j, where4(spread > 0.0, root4(spread * weight), 0.0))
+        put4(mean, j, fma(totals, weight, centre))
+        same = 1 + run4(same - 1, equal)
+        last = lane(price4, 3)
+        total = lane(totals, 3)
+        square = lane(squares, 3)
+        j += 4
+    return (seen, entered(ring, at, length, price, j), same, last, centre, total, square), j
 
 
 @step(
@@ -128,7 +134,32 @@ def reach(before, high, low):
     return top - bottom
 
 
-@step(outputs=("true_range",), state=(math.nan,))
+@inlined
+def reach4(before, high, low):
+    """Do as `reach` for four bars."""
+    return where4(high > before, high, before) - where4(low < before, low, before)
+
+
+@inlined
+def range_block(state, count, high, low, close, span, room):
+    """Run `true_range_step` over known bars."""
+    last = state[0]
+    j = 0
+    while j + 4 <= count:
+        top, bottom, end = load4(high, j), load4(low, j), load4(close, j)
+        fetch4(high, j)
+        fetch4(low, j)
+        fetch4(close, j)
+        spans = reach4(before4(last, end), top, bottom)
+        if odd4(top + bottom + end + spans):
+            break
+        put4(span, j, spans)
+        last = lane(end, 3)
+        j += 4
+    return (last,), j
+
+
+@step(outputs=("true_range",), state=(math.nan,), block=range_block)
 def true_range_step(state, high, low, close):
     """Advance the true range by one closed bar.
 
@@ -151,11 +182,33 @@ def true_range_step(state, high, low, close):
     return (close,), reach(state[0], high, low)
 
 
+@inlined
+def atr_block(state, count, high, low, close, average, room, length):
+    """Run `atr_step` over known bars."""
+    seen, last, value = state
+    weight = 1.0 / length
+    j = 0
+    while j + 4 <= count:
+        top, bottom, end = load4(high, j), load4(low, j), load4(close, j)
+        fetch4(high, j)
+        fetch4(low, j)
+        fetch4(close, j)
+        values = smoothed4(1.0 - weight, value, weight * reach4(before4(last, end), top, bottom))
+        if odd4(top + bottom + end + values):
+            break
+        put4(average, j, values)
+        last = lane(end, 3)
+        value = lane(values, 3)
+        j += 4
+    return (seen, last, value), j
+
+
 @step(
     outputs=("atr",),
     state=(0, 0.0, 0.0),
     counts=(0,),
     settled=lambda state, length: state[0] > length,
+    block=atr_block,
 )
 def atr_step(state, high, low, close, *, length: int):
     """Advance the average true range by one closed bar.

@@ -5,13 +5,13 @@ import math
 import numpy as np
 
 from engine.jit import inlined
-from engine.kernels.calm import entered, leaving
+from engine.kernels.calm import entered, leaving4, may_reach, run4
+from engine.kernels.four import all4, before4, bits4, fetch4, four, lane, load4, odd4, put4, summed4, where4
 from engine.kernels.memory import load, store
 from engine.kernels.step import step
 from engine.kernels.window import LOSS, following
 
 THIRD = 1.0 / 3.0
-PIECE = 256  # bars taken at once
 
 
 @inlined
@@ -30,64 +30,68 @@ def weighted_sums(ring, first, length):
 
 
 @inlined
-def until_quiet(volume, quiet, length, count):
-    """Return the first bar that ends ``length`` bars without volume, ``count`` if there is none."""
-    silent = 0
-    for j in range(count):
-        silent += load(volume, j) == 0.0
-    if quiet + silent < length:
-        return count
-    for j in range(count):
-        quiet = quiet + 1 if load(volume, j) == 0.0 else 0
-        if quiet == length:
-            return j
-    return count
+def is_sound(gone, traded, centre, value):
+    """Return whether what left has not eaten the digits of what remains; false where nothing was traded."""
+    return traded > 0.0 and gone <= LOSS * traded and abs(centre) <= LOSS * abs(value)
+
+
+@inlined
+def typical4(high, low, close, j):
+    return (load4(high, j) + load4(low, j) + load4(close, j)) * THIRD
+
+
+@inlined
+def leaving_typical(ring, at, length, high, low, close, j):
+    if j >= length:
+        return (load(high, j - length) + load(low, j - length) + load(close, j - length)) * THIRD
+    return load(ring, at + j if at + j < length else at + j - length)
+
+
+@inlined
+def leaving_typical4(ring, at, length, high, low, close, j):
+    """Return the typical prices that leave the window on bars ``j`` to ``j + 3``."""
+    if j >= length:
+        return typical4(high, low, close, j - length)
+    return four(
+        leaving_typical(ring, at, length, high, low, close, j),
+        leaving_typical(ring, at, length, high, low, close, j + 1),
+        leaving_typical(ring, at, length, high, low, close, j + 2),
+        leaving_typical(ring, at, length, high, low, close, j + 3),
+    )
 
 
 @inlined
 def vwap_block(state, ring, count, high, low, close, volume, vwap, room, length):
     """Run `vwap_step` over calm bars."""
     seen, at, quiet, centre, money, traded = state
-    done = until_quiet(volume, quiet, length, min(count, PIECE))
-    column = np.uintp(8 * PIECE)
-    prices, gone, leaving_prices, moneys = room, room + column, room + 2 * column, room + 3 * column
-    for j in range(done):
-        store(prices, j, (load(high, j) + load(low, j) + load(close, j)) * THIRD)
-    leaving(ring, at, length, prices, done, leaving_prices)
-    leaving(ring + np.uintp(8) * np.uintp(length), at, length, volume, done, gone)
-    for j in range(done):
-        left = (load(leaving_prices, j) - centre) * load(gone, j)
-        store(moneys, j, (load(prices, j) - centre) * load(volume, j) - left)
-        store(leaving_prices, j, load(volume, j) - load(gone, j))
-    for j in range(done):
-        money += load(moneys, j)
-        traded += load(leaving_prices, j)
-        store(moneys, j, money)
-        store(leaving_prices, j, traded)
-    lost = 0
-    for j in range(done):
-        value = centre + load(moneys, j) / load(leaving_prices, j)
-        lost += not is_sound(load(gone, j), load(leaving_prices, j), centre, value)
-        store(vwap, j, value)
-    if lost > 0:
-        done = 0
-        while is_sound(load(gone, done), load(leaving_prices, done), centre, load(vwap, done)):
-            done += 1
-    if done == 0:
-        return state, 0
-    back = done - 1
-    while back >= 0 and load(volume, back) == 0.0:
-        back -= 1
-    quiet = done - 1 - back if back >= 0 else quiet + done
-    following_at = entered(ring, at, length, prices, done)
-    entered(ring + np.uintp(8) * np.uintp(length), at, length, volume, done)
-    return (seen, following_at, quiet, centre, load(moneys, done - 1), load(leaving_prices, done - 1)), done
-
-
-@inlined
-def is_sound(gone, traded, centre, value):
-    """Return whether what left has not eaten the digits of what remains; false where nothing was traded."""
-    return traded > 0.0 and gone <= LOSS * traded and abs(centre) <= LOSS * abs(value)
+    volumes = ring + np.uintp(8) * np.uintp(length)
+    j = 0
+    while j + 4 <= count:
+        price, came = typical4(high, low, close, j), load4(volume, j)
+        fetch4(high, j)
+        fetch4(low, j)
+        fetch4(close, j)
+        fetch4(volume, j)
+        gone = leaving4(volumes, at, length, volume, j)
+        gone_price = leaving_typical4(ring, at, length, high, low, close, j)
+        moneys = summed4(money, (price - centre) * came - (gone_price - centre) * gone)
+        sums = summed4(traded, came - gone)
+        values = centre + moneys / sums
+        sound = (sums > 0.0) & (gone <= LOSS * sums) & (abs(centre) <= LOSS * abs(values))
+        silent = bits4(came == 0.0)
+        if may_reach(quiet, silent, length) | odd4(values) | (not all4(sound)):
+            break
+        put4(vwap, j, values)
+        quiet = run4(quiet, silent)
+        money = lane(moneys, 3)
+        traded = lane(sums, 3)
+        j += 4
+    following_at = entered(volumes, at, length, volume, j)
+    place = 0 if j >= length else at
+    for k in range(max(j - length, 0), j):
+        store(ring, place, (load(high, k) + load(low, k) + load(close, k)) * THIRD)
+        place = following(place, length)
+    return (seen, following_at, quiet, centre, money, traded), j
 
 
 @step(
@@ -150,7 +154,29 @@ def vwap_step(state, ring, anchor, high, low, close, volume, *, length: int):
     return (seen, at, quiet, centre, money, traded), value if traded > 0.0 else np.nan
 
 
-@step(outputs=("obv",), state=(math.nan, 0.0))
+@inlined
+def obv_block(state, count, close, volume, balance, room):
+    """Run `obv_step` over known bars."""
+    last, total = state
+    j = 0
+    while j + 4 <= count:
+        end, traded = load4(close, j), load4(volume, j)
+        fetch4(close, j)
+        fetch4(volume, j)
+        before = before4(last, end)
+        gained = where4(end > before, traded, 0.0)
+        lost = where4(end < before, traded, 0.0)
+        totals = summed4(total, gained - lost)
+        if odd4(end + traded + totals):
+            break
+        put4(balance, j, totals)
+        last = lane(end, 3)
+        total = lane(totals, 3)
+        j += 4
+    return (last, total), j
+
+
+@step(outputs=("obv",), state=(math.nan, 0.0), block=obv_block)
 def obv_step(state, close, volume):
     """Advance on-balance volume by one closed bar.
 

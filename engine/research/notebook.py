@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.graph import Program, bind, columns
+from engine.graph import Program, bind
 from engine.research.export import load_swept
 from engine.research.table import Run
 from engine.research.vectorbt import require, trade_mismatches
 from engine.research.vectorbt_orders import ROWS, outcomes_of, simulated
 from engine.research.vectorbt_sizes import quantities_of
-from engine.simulate import Costs, decisions_of, simulate
+from engine.simulate import Costs, decide, simulate
 from engine.strategies import find_strategy
 from parquet_store import Store, Timeframe
 from parquet_store.errors import Failed
@@ -83,7 +83,7 @@ def portfolio_of(program: Program, bars: Bars, costs: Costs, *, name: str = "str
     import pandas as pd
     import vectorbt as vbt
 
-    decisions = decisions_of(columns(program, bars))
+    decisions = decide(program, bars)
     plain = simulate(bars, decisions, costs, program.sizing)
     traded = simulated(bars, [decisions], costs, [quantities_of(plain, decisions, program.sizing, costs)])
     if differ := trade_mismatches(plain, outcomes_of(traded)[0]):

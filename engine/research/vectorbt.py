@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.graph import bind, columns
+from engine.graph import bind
 from engine.research.space import Space
 from engine.research.sweep import Sweep, trades_of
 from engine.research.vectorbt_orders import Outcome, Unsayable, orders
 from engine.research.vectorbt_sizes import quantities_of
 from engine.research.vectorbt_sweep import sweep_bars
-from engine.simulate import Costs, Simulation, decisions_of, simulate
+from engine.simulate import Costs, Simulation, decide, simulate
 from parquet_store.errors import Usage
 from pipelines import Bars
 
@@ -94,7 +94,7 @@ def verify(series: list[Bars], sweep: Sweep, wanted: int, seed: int, told: Costs
     for k, combo in enumerate(draw(sweep.space, wanted, seed)):
         bars = series[k % len(series)]
         program = bind(strategy, sweep.space.row(combo), sweep.sizing)
-        decisions = decisions_of(columns(program, bars))
+        decisions = decide(program, bars)
         plain = simulate(bars, decisions, sweep.costs, program.sizing)
         lines = []
         if trades_of(bars, sweep, combo).tobytes() != plain.trades.tobytes():

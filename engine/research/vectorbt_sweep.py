@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.graph import bind, columns
+from engine.graph import bind
 from engine.graph.program import Sizing
 from engine.graph.strategy import Strategy
 from engine.jit import compiled
@@ -18,7 +18,7 @@ from engine.research.shard import Shard
 from engine.research.sweep import Found, Sweep, block_bounds
 from engine.research.vectorbt_orders import Outcome, Unsayable, orders
 from engine.research.vectorbt_sizes import sized
-from engine.simulate import Costs, Decisions, decisions_of
+from engine.simulate import Costs, Decisions, decide
 from engine.simulate.account import TRADE
 from engine.simulate.course import count
 from engine.simulate.run import years_of
@@ -96,7 +96,7 @@ def _asked(bars: Bars, sweep: Sweep, strategy: Strategy, shard: Shard, i: int) -
     """Return what one combination decides, in memory of its own, and its size rule."""
     values = {name: float(shard.values[name][digits[i]]) for name, digits in shard.digits.items()}
     program = bind(strategy, values, sweep.sizing)
-    found = decisions_of(columns(program, bars))
+    found = decide(program, bars)
     stop, target = (None if d is None else d.copy() for d in (found.stop, found.target))  # not all columns with them
     return replace(found, stop=stop, target=target), program.sizing
 

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from engine.simulate.costs import Costs
-from engine.simulate.run import REASONS, Decisions, Simulation, decisions_of, simulate, simulate_program
+from engine.simulate.run import REASONS, Decisions, Simulation, decide, decisions_of, simulate, simulate_program
 from engine.simulate.tally import METRICS
 
-__all__ = ["METRICS", "REASONS", "Costs", "Decisions", "Simulation", "decisions_of", "simulate", "simulate_program"]
+__all__ = [
+    "METRICS",
+    "REASONS",
+    "Costs",
+    "Decisions",
+    "Simulation",
+    "decide",
+    "decisions_of",
+    "simulate",
+    "simulate_program",
+]

@@ -19,7 +19,7 @@ from engine.simulate.tally import METRICS, TALLY, WHOLE_METRICS, metrics
 from parquet_store.errors import Usage
 from pipelines import Bars
 
-__all__ = ["REASONS", "Decisions", "Simulation", "decisions_of", "simulate", "simulate_program"]
+__all__ = ["REASONS", "Decisions", "Simulation", "decide", "decisions_of", "simulate", "simulate_program"]
 
 REASONS = ("signal", "stop", "target", "max_hold")
 
@@ -181,7 +181,7 @@ def open_trade(account: NDArray[Any], bars: Bars, n: int) -> NDArray[Any]:
 
 def decisions_of(found: Columns) -> Decisions:
     """Return the decisions a program's columns say."""
-    n = found.values.shape[1]
+    n = found.fields["close"].size
 
     def flags(role: str) -> NDArray[np.bool_]:
         column = found.role(role)
@@ -202,6 +202,11 @@ def decisions_of(found: Columns) -> Decisions:
     )
 
 
+def decide(program: Program, bars: Bars) -> Decisions:
+    """Run a program over history and return what it decides; its other columns are not kept."""
+    return decisions_of(columns(program, bars, only=[ref for _, ref in program.roles]))
+
+
 def simulate_program(program: Program, bars: Bars, costs: Costs, sizing: Sizing | None = None) -> Simulation:
     """Run a program over history and simulate what it decides; ``sizing`` overrides the program's own."""
-    return simulate(bars, decisions_of(columns(program, bars)), costs, sizing or program.sizing)
+    return simulate(bars, decide(program, bars), costs, sizing or program.sizing)

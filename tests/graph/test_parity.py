@@ -64,6 +64,22 @@ def test_every_indicator_is_the_same_bytes_in_every_driver(cut: int, tile: int) 
     hold_parity(everything(), made_bars(), cut, tile)
 
 
+@pytest.mark.parametrize("bars", [100, 4_096, 4_097, 9_000])
+def test_only_what_is_asked_for_is_kept_and_it_is_the_same_bytes(bars: int) -> None:
+    program, made = everything(), made_bars(2, bars)
+    whole = columns(program, made)
+    refs = list(whole.rows)
+    assert len(refs) == whole.values.shape[0]
+    for asked in (refs[::7], refs[3::5], refs[-1:], []):
+        found = columns(program, made, only=asked)
+        assert list(found.rows) == asked
+        assert found.values.shape == (len(asked), bars)
+        for ref in asked:
+            assert (found.read(ref).view(np.uint64) == whole.read(ref).view(np.uint64)).all(), ref
+    with pytest.raises(Usage, match=r"output 0 of node 0 was not kept: name it in only="):
+        columns(program, made, only=refs[1:]).read((0, 0))
+
+
 @some
 @given(random_signals(), st.integers(0, 4), st.integers(0, 498), st.integers(1, 600))
 def test_random_graphs_are_the_same_bytes_in_every_driver(made: Signals, seed: int, cut: int, tile: int) -> None:

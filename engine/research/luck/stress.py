@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from engine.graph import Program, columns
+from engine.graph import Program
 from engine.simulate import Costs, Simulation, simulate
-from engine.simulate.run import decisions_of
+from engine.simulate.run import decide
 from pipelines import Bars
 
 __all__ = ["Stress", "Stressed", "stress_costs"]
@@ -54,7 +54,7 @@ def stress_costs(program: Program, bars: Bars, costs: Costs) -> tuple[Simulation
 
     Where neither fee nor slippage is asked, the break-even is that of the fee alone.
     """
-    decisions = decisions_of(columns(program, bars))
+    decisions = decide(program, bars)
 
     def at(costs: Costs) -> Simulation:
         return simulate(bars, decisions, costs, program.sizing)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.graph import Program, columns
+from engine.graph import Program
 from engine.research.walk.windows import Span
-from engine.simulate import METRICS, REASONS, Costs, Decisions, decisions_of
+from engine.simulate import METRICS, REASONS, Costs, Decisions, decide
 from engine.simulate.account import TRADE, new_account
 from engine.simulate.costs import sizing_numbers
 from engine.simulate.course import count, run_account
@@ -94,7 +94,7 @@ def run_window(bars: Bars, program: Program, window: Span, costs: Costs, cash: f
     """
     begin, end = window
     seen = bars.slice(0, end)
-    decisions = decisions_of(columns(program, seen))
+    decisions = decide(program, seen)
     account = new_account(cash)
     account["closed_profit"] = profit
     before = new_account(costs.initial_cash)

@@ -6,7 +6,7 @@ import gc
 
 import numpy as np
 
-from engine.graph.spare import LEAST, column_memory
+from engine.kernels.spare import LEAST, column_memory
 
 BARS = LEAST // 8
 
