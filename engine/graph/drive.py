@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph.foreign import foreign_columns, refuse_foreign
-from engine.graph.machine import Machine
+from engine.graph.machine import TILE, Machine, run_nodes
 from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
 from engine.kernels.column import ANCHOR_BARS, anchors
@@ -67,7 +68,13 @@ class Columns:
         return None if ref is None else self.read(ref)
 
 
-def columns(program: Program, bars: Bars, tile: int | None = None, only: Iterable[Ref] | None = None) -> Columns:
+def columns(
+    program: Program,
+    bars: Bars,
+    tile: int | None = None,
+    only: Iterable[Ref] | None = None,
+    threads: int = 1,
+) -> Columns:
     """Run a program over history.
 
     Parameters
@@ -78,9 +85,13 @@ def columns(program: Program, bars: Bars, tile: int | None = None, only: Iterabl
         Cut the run into calls of this many bars, at least 1; the bits do not depend on it.
     only : iterable of Ref, optional
         The outputs to keep; all if not given.  What is not kept has memory for one tile and costs none for the rest.
+    threads : int
+        Nodes that do not read each other run on up to so many threads; the bits do not depend on it.
     """
     if tile is not None and tile < 1:
         raise Usage(f"tiles of {tile} bars: expected at least 1")
+    if threads < 1:
+        raise Usage(f"{threads} threads: expected at least 1")
     machine = Machine(program)
     n = len(bars)
     foreign = list(foreign_columns(program, bars))
@@ -94,8 +105,16 @@ def columns(program: Program, bars: Bars, tile: int | None = None, only: Iterabl
         for k, column in enumerate(made):
             values[rows[node, k]] = column
     flags = anchors(bars.number)
-    for start in range(0, n, tile or max(n, 1)):
-        machine.run(flags, start, min(n, start + (tile or n)))
+
+    def run(part: tuple[NDArray[np.uint64], NDArray[np.uint64]]) -> None:
+        for start in range(0, n, tile or max(n, 1)):
+            run_nodes(*part, np.uint64(flags.ctypes.data), start, min(n, start + (tile or n)), TILE)
+
+    if threads == 1:
+        run((machine.table, machine.moving))
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(run, machine.parts()))
     machine.check_canaries()
     return Columns(program, values, fields, rows)
 

@@ -16,6 +16,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from engine.graph.apart import components
 from engine.graph.node import FIELDS
 from engine.graph.program import Program, Ref
 from engine.jit import compiled
@@ -78,6 +79,7 @@ class Machine:
         self.memory[self.canaries] = CANARY
         self.constants = np.array([c for node in program.nodes for c in node.inputs if isinstance(c, float)] + [0.0])
         self.params = np.array([p for node in program.nodes for p in node.params] + [0.0])
+        self.moving = np.zeros((0, 2), np.uint64)
         self.ports = np.zeros((sum(len(n.inputs) for n in program.nodes) + self.outputs, 2), np.uint64)
         known = {made.name: made for made in steps}
         functions = {name: 0 if made.compiled is None else address(made) for name, made in known.items()}
@@ -96,8 +98,8 @@ class Machine:
             port += len(node.inputs) + len(made.outputs)
             param += len(node.params)
         # the columns of foreign nodes are made before: compiled code never sees them
-        seen = [row for row, made in zip(rows, steps, strict=True) if made.compiled is not None]
-        self.table = np.array(seen, np.uint64).reshape(-1, WIDTH)
+        self.rows = np.array([k for k, made in enumerate(steps) if made.compiled is not None], np.int64)
+        self.table = np.array([rows[k] for k in self.rows], np.uint64).reshape(-1, WIDTH)
 
     def __reduce__(self) -> Any:
         raise TypeError("a machine holds addresses of this process: send the program, and the checkpoint of its state")
@@ -144,6 +146,20 @@ class Machine:
     def run_at(self, flags: np.uint64, start: int, stop: int) -> None:
         """Do what `run` does, the flags given by address: asking an array for it costs more than the run of a bar."""
         run_nodes(self.table, self.moving, flags, start, stop, TILE)
+
+    def parts(self) -> list[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+        """Return tables, and their moving ports, that several threads may run: no node of one reads another's.
+
+        Those with most ports come first.
+        """
+        place = np.cumsum([0] + [len(find_step(node.step).outputs) + len(node.inputs) for node in self.program.nodes])
+        starts = self.ports.ctypes.data + PAIR * place.astype(np.uint64)
+        owner = np.searchsorted(starts, self.moving[:, 0], side="right") - 1
+        found = []
+        for nodes in components(self.program):
+            rows = self.table[np.isin(self.rows, nodes)]
+            found.append((rows, self.moving[np.isin(owner, nodes)], int((place[1:] - place[:-1])[nodes].sum())))
+        return [(rows, moving) for rows, moving, _ in sorted(found, key=lambda part: -part[2])]
 
     def check_canaries(self) -> None:
         """Halt if a step wrote outside its own state and ring."""

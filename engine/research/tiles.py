@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.graph.apart import components
 from engine.graph.expression import FIELDS
 from engine.graph.machine import Machine
 from engine.graph.program import Program, ProgramNode
@@ -114,22 +115,9 @@ def split(program: Program, parts: int) -> list[tuple[Program, list[int]]]:
     first = np.cumsum([0] + [len(find_step(node.step).outputs) for node in program.nodes]).tolist()
     if parts == 1:
         return [(program, list(range(first[-1])))]
-    group = list(range(len(program.nodes)))
-
-    def top(k: int) -> int:
-        while group[k] != k:
-            group[k] = k = group[group[k]]
-        return k
-
-    for k, node in enumerate(program.nodes):
-        for ref in node.inputs:
-            if isinstance(ref, tuple):
-                group[top(k)] = top(ref[0])
-    members: dict[int, list[int]] = {}
-    for k in range(len(program.nodes)):
-        members.setdefault(top(k), []).append(k)
+    members = components(program)
     loads: list[list[int]] = [[] for _ in range(max(1, min(parts, len(members))))]
-    for nodes in sorted(members.values(), key=len, reverse=True):
+    for nodes in members:
         min(loads, key=len).extend(nodes)
     return [_part(program.nodes, sorted(load), first) for load in loads]
 

@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.graph import Advance, Bar, Program, Signals, bind, columns, ta
+from engine.graph.apart import components
+from engine.graph.machine import Machine
+from engine.graph.program import ProgramNode
 from engine.kernels.column import anchors
 from engine.kernels.step import STEPS
 from engine.strategies import STRATEGIES
@@ -64,6 +67,36 @@ def test_every_indicator_is_the_same_bytes_in_every_driver(cut: int, tile: int) 
     hold_parity(everything(), made_bars(), cut, tile)
 
 
+APART = Program(
+    (
+        ProgramNode("ema", ("close",), (20.0,)),
+        ProgramNode("moments", ("close",), (20.0,)),
+        ProgramNode("multiply", (2.0, (1, 1)), ()),
+        ProgramNode("adx", ("high", "low", "close"), (14.0,)),
+        ProgramNode("subtract", ((1, 0), (2, 0)), ()),
+        ProgramNode("less", ("close", (0, 0)), ()),
+    ),
+    (),
+)
+
+
+def test_threads_give_the_same_bytes_and_none_is_refused() -> None:
+    made = made_bars(3, 9_000)
+    whole = columns(APART, made)
+    for threads in (2, 5):
+        same_bytes(whole.values, columns(APART, made, threads=threads).values, APART)
+        kept = columns(APART, made, 700, [(4, 0), (5, 0)], threads)
+        assert (kept.read((4, 0)).view(np.uint64) == whole.read((4, 0)).view(np.uint64)).all()
+        assert (kept.read((5, 0)).view(np.uint64) == whole.read((5, 0)).view(np.uint64)).all()
+    with pytest.raises(Usage, match="0 threads: expected at least 1"):
+        columns(APART, made, threads=0)
+
+
+def test_nodes_that_read_each_other_stay_together() -> None:
+    assert components(APART) == [[1, 2, 4], [0, 5], [3]]
+    assert [len(rows) for rows, _ in Machine(APART).parts()] == [3, 1, 2]  # by what they read and write
+
+
 @pytest.mark.parametrize("bars", [100, 4_096, 4_097, 9_000])
 def test_only_what_is_asked_for_is_kept_and_it_is_the_same_bytes(bars: int) -> None:
     program, made = everything(), made_bars(2, bars)
@@ -71,11 +104,11 @@ def test_only_what_is_asked_for_is_kept_and_it_is_the_same_bytes(bars: int) -> N
     refs = list(whole.rows)
     assert len(refs) == whole.values.shape[0]
     for asked in (refs[::7], refs[3::5], refs[-1:], []):
-        found = columns(program, made, only=asked)
-        assert list(found.rows) == asked
-        assert found.values.shape == (len(asked), bars)
-        for ref in asked:
-            assert (found.read(ref).view(np.uint64) == whole.read(ref).view(np.uint64)).all(), ref
+        for found in (columns(program, made, only=asked), columns(program, made, 700, asked)):
+            assert list(found.rows) == asked
+            assert found.values.shape == (len(asked), bars)
+            for ref in asked:
+                assert (found.read(ref).view(np.uint64) == whole.read(ref).view(np.uint64)).all(), ref
     with pytest.raises(Usage, match=r"output 0 of node 0 was not kept: name it in only="):
         columns(program, made, only=refs[1:]).read((0, 0))
 
