@@ -13,11 +13,13 @@ import numpy as np
 from numba import types
 from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.experimental.function_type import _get_wrapper_address
+from numba.extending import overload
 
 from engine.jit import compiled, inlined
 from engine.kernels.memory import assume, load_flag, load_float, load_word, store_float
 from engine.kernels.parts import (
     BLOCK,
+    INLINE,
     ROOMS,
     apply,
     fresh_inputs,
@@ -88,9 +90,23 @@ def bar_by_bar(step, held, start, stop, sources, strides, sinks, steps, settings
     return held
 
 
-@inlined
-def known_bars(step, held, count, heads, ends, settings, ring):
-    """Advance by ``count`` bars that are known, past the warm-up and without an anchor."""
+def many_bars(step, held, ring, count, heads, ends, room, settings): ...
+
+
+@overload(many_bars, jit_options=INLINE)
+def _many_bars(step, held, ring, count, heads, ends, room, settings):
+    """Advance by up to ``count`` bars past the warm-up and without an anchor; return how many, 0 or more."""
+    if step.step.block is not None:
+        return lambda step, held, ring, count, heads, ends, room, settings: run_block(
+            step, held, ring, count, heads, ends, room, settings
+        )
+    return known_bars
+
+
+def known_bars(step, held, ring, count, heads, ends, room, settings):
+    """Advance by all bars if all are known."""
+    if not (sees_unknown(step) or known_inputs(step, heads, count)):
+        return held, 0
     values = fresh_inputs(step)
     for j in range(count):
         for k in range(len(values)):
@@ -104,7 +120,7 @@ def known_bars(step, held, count, heads, ends, settings, ring):
     if remembers(step):  # apart: what depends on the bar before it is not slowed, and this takes many at once
         for k in range(len(ends)):
             make_canonical(ends[k], count)
-    return held
+    return held, count
 
 
 @compiled
@@ -157,13 +173,10 @@ def run_step(step, start, stop, inputs, outputs, params, state, ring, anchors):
                 heads = tuple_setitem(heads, k, here)
             for k in range(len(sinks)):
                 ends = tuple_setitem(ends, k, sinks[k] + np.uintp(8 * at))
+            held, done = many_bars(step, held, ring, end - at, heads, ends, room, settings)
+            at += done
             if in_blocks(step):
-                held, done = run_block(step, held, ring, end - at, heads, ends, room, settings)
-                at += done
                 end = min(at + AT_ONCE, end)
-            elif sees_unknown(step) or known_inputs(step, heads, end - at):
-                held = known_bars(step, held, end - at, heads, ends, settings, ring)
-                at = end
         held = bar_by_bar(step, held, at, end, sources, strides, sinks, steps, settings, ring, anchors)
         at = end
     write_state(step, state, held)
