@@ -87,3 +87,22 @@ def test_quoted_figures_are_those_of_the_results() -> None:
         assert quoted in README, f"README does not say {quoted}"
     grid = cases["grid"]
     assert f"{grid['two_threads']['peak_mb']:.0f} MB against {grid['vectorbt']['peak_mb']:,.0f} MB" in README
+
+
+def test_quoted_figures_of_large_sweeps_and_kernels_are_those_of_the_results() -> None:
+    results = ROOT / "benchmarks" / "results"
+    large = json.loads((results / "bench_large.json").read_text())["sweeps"]
+    plain, parts, minutes = (large[name]["seconds"] for name in ("plain", "parts", "minutes"))
+    assert f"{plain:.0f} s plain and {parts:.0f} s with stop" in README
+    assert f"at {large['plain']['peak_mb']:,.0f} MB; " in README
+    assert f"1,025,708 minutes take {minutes:.0f} s" in README
+    kernels = json.loads((results / "bench_kernels.json").read_text())
+    ratios = kernels["talib_ratio"]
+    least = min(ratios, key=lambda name: ratios[name])
+    told = f"divided by {kernels['talib_geometric_mean']:.2f} (geometric mean of {len(ratios)}; least {least}, "
+    assert f"{told}{ratios[least]:.2f})" in README
+    for words, memory in (("on two in a new process", "fresh memory"), ("where the allocator", "memory used before")):
+        one, two = (kernels["graph"][memory]["ratio"][f"{n} threads"] for n in (1, 2))
+        assert words in README
+        between = " on one thread and " if memory == "fresh memory" else " and "
+        assert f"{one:.1f}{between}{two:.1f}" in README
