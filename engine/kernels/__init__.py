@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from engine.kernels import average, momentum, operate, price, risk, trend, volatility, volume
+from engine.kernels import average, extremes, momentum, operate, price, risk, trend, volatility, volume
 from engine.kernels.step import STEPS, Step, find_step, step
 
 __all__ = [
     "STEPS",
     "Step",
     "average",
+    "extremes",
     "find_step",
     "momentum",
     "operate",
