@@ -75,6 +75,21 @@ def store_word(typing, address, index, value):
 
 
 @intrinsic
+def prefetch(typing, address):
+    """Ask for the cache line at an address that is read soon; any address will do."""
+
+    def code(context, builder, signature, args):
+        number, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        flags = [ir.Constant(number, x) for x in (0, 3, 1)]  # to read, keep near, data
+        builder.call(function, [builder.inttoptr(args[0], pointer), *flags])
+        return context.get_dummy_value()
+
+    return types.void(types.uintp), code
+
+
+@intrinsic
 def assume(typing, condition):
     """Tell the compiler what is always so here."""
 

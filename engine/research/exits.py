@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.jit import inlined_bare
+from engine.jit import compiled_bare, inlined_bare
 from engine.simulate.formulas import NO_EXIT, protective_exit, to_tick
 from pipelines import Bars
 
@@ -15,7 +15,20 @@ STEP = 32
 
 
 class Market(NamedTuple):
-    """The prices of a series, and for each bar and each 32 bars the lowest and highest price that can fill an order."""
+    """The prices of a series, and what answers questions about many bars at once.
+
+    Attributes
+    ----------
+    open, high, low, close : ndarray of float64, shape (bars,)
+    floor, ceiling : ndarray of float64, shape (bars,)
+        The lowest and highest price of a bar that can fill an order.
+    floors, ceilings : ndarray of float64, shape (bars / 32,)
+        The same of each 32 bars.
+    lows, highs : ndarray of float64, shape (bars / 32,)
+        The lowest and highest close of each 32 bars.
+    running : ndarray of float64, shape (bars, 4)
+        Sums up to and with each bar of the returns of closes, of their squares and of the squares of negative ones.
+    """
 
     open: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -25,6 +38,9 @@ class Market(NamedTuple):
     ceiling: NDArray[np.float64]
     floors: NDArray[np.float64]
     ceilings: NDArray[np.float64]
+    lows: NDArray[np.float64]
+    highs: NDArray[np.float64]
+    running: NDArray[np.float64]
 
 
 def market_of(bars: Bars) -> Market:
@@ -34,7 +50,35 @@ def market_of(bars: Bars) -> Market:
     return Market(
         bars.open, bars.high, bars.low, bars.close, floor, ceiling,
         np.minimum.reduceat(floor, starts), np.maximum.reduceat(ceiling, starts),
+        np.minimum.reduceat(bars.close, starts), np.maximum.reduceat(bars.close, starts), running_sums(bars.close),
     )  # fmt: skip
+
+
+def running_sums(close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``Market.running``, each sum rounded once."""
+    sums = np.zeros((close.size, 4))
+    add_returns(close, sums)
+    return sums
+
+
+@compiled_bare
+def add_returns(close, sums):
+    """Fill ``sums``; what rounding loses is carried on, as Kahan does."""
+    total = square = downside = 0.0
+    lost = lost_square = lost_downside = 0.0
+    for t in range(1, close.size):
+        r = close[t] / close[t - 1] - 1.0
+        loss = min(r, 0.0)
+        part = r - lost
+        more = total + part
+        total, lost = more, (more - total) - part
+        part = r * r - lost_square
+        more = square + part
+        square, lost_square = more, (more - square) - part
+        part = loss * loss - lost_downside
+        more = downside + part
+        downside, lost_downside = more, (more - downside) - part
+        sums[t, 0], sums[t, 1], sums[t, 2] = total, square, downside
 
 
 @inlined_bare

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph.resolve import FALSE, Shape
+from engine.research.accounts import new_accounts
 from engine.research.events import Answers, Asked, run_combination, run_combinations
 from engine.research.exits import market_of
 from engine.research.memo import run_remembered
@@ -66,14 +67,16 @@ def run_shard(
 
     def lane(own: deque[tuple[int, int]]) -> None:
         """Run the lane's own chunks, then what the others have left; the memory of trades is the lane's own."""
-        streams, scratch = new_streams(n), scratch_for(work.recipe, n)
+        scratch = scratch_for(work.recipe, n)
         memory = None if groups is None else new_memory(n)
+        accounts = None if groups is None else new_accounts(n)
+        streams = new_streams(n if groups is None else 0)
         room, none = (streams, np.empty(KELLY_WINDOW)), np.zeros(0, TRADE)
         while (chunk := _next(own, chunks)) is not None:
             if memory is None:
                 run_combinations(market, asked, two_sided, numbers, bounds, room, scratch, none, *chunk, out)
             else:
-                run_remembered(market, asked, configs, groups, numbers, bounds, streams, scratch, memory, *chunk, out)
+                run_remembered(market, asked, configs, groups, numbers, bounds, accounts, scratch, memory, *chunk, out)
 
     jobs = [pool.submit(lane, own) for own in chunks]
     try:
