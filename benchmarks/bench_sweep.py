@@ -28,11 +28,14 @@ from benchmarks.cases import BARS, CASES
 
 COMPARED = ("total_return", "sharpe", "max_drawdown", "trades", "win_rate")
 SAMPLE = {"grid": 1000, "random": 1000, "cross": 1000, "stops": 250}
-REPEATS = 5
+REPEATS = 7
 
 
-def ours(name: str, target: str, threads: int) -> dict[str, Any]:
-    """Sweep a case several times in this process; write the compared metrics, return times and peak memory."""
+def ours(name: str, target: str) -> dict[str, Any]:
+    """Sweep a case several times in this process, on one thread and on two in turns.
+
+    Write the compared metrics, return times and peak memory.
+    """
     from benchmarks.measure import hourly_bars
     from engine.research.sweep import sweep_bars, warm_up
     from engine.simulate import METRICS
@@ -41,21 +44,22 @@ def ours(name: str, target: str, threads: int) -> dict[str, Any]:
     case = CASES[name]
     sweep, shards = case.sweep()
     warm_up(bars, sweep)
-    times = []
+    times: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(REPEATS):
-        start = time.perf_counter()
-        sweep, shards = case.sweep()
-        found = np.concatenate([part.metrics for part in sweep_bars(bars, sweep, shards, threads=threads)])
-        times.append(time.perf_counter() - start)
+        for threads, taken in times.items():
+            start = time.perf_counter()
+            sweep, shards = case.sweep()
+            found = np.concatenate([part.metrics for part in sweep_bars(bars, sweep, shards, threads=threads)])
+            taken.append(time.perf_counter() - start)
     np.savez(target, metrics=found[:, [METRICS.index(column) for column in COMPARED]])
     np.savez(target + ".bars", open=bars.open, high=bars.high, low=bars.low, close=bars.close)
-    seconds = statistics.median(times)
+    seconds = {threads: statistics.median(taken) for threads, taken in times.items()}
     return {
-        "seconds": seconds,
-        "rate": len(found) * BARS / seconds,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "bars": what,
         "combinations": len(found),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "one_thread": {"seconds": seconds[1], "rate": len(found) * BARS / seconds[1]},
+        "two_threads": {"seconds": seconds[2], "rate": len(found) * BARS / seconds[2]},
     }
 
 
@@ -78,9 +82,9 @@ def worst_difference(a: Any, b: Any) -> float:
 def measure(name: str, folder: Path) -> dict[str, Any]:
     """Run both sides of one case, compare the answers and return the figures."""
     mine, points, theirs = (str(folder / f"{name}-{part}.npz") for part in ("ours", "points", "vectorbt"))
-    two = child("benchmarks.bench_sweep", "--ours", name, mine, "2")
-    one = child("benchmarks.bench_sweep", "--ours", name, mine, "1")
-    places = np.sort(np.random.default_rng(1).choice(two["combinations"], SAMPLE[name], replace=False))
+    own = child("benchmarks.bench_sweep", "--ours", name, mine)
+    one, two = own["one_thread"], own["two_threads"]
+    places = np.sort(np.random.default_rng(1).choice(own["combinations"], SAMPLE[name], replace=False))
     np.savez(points, **{column: values[places] for column, values in CASES[name].points().items()})
     peer = child("benchmarks.vectorbt_cases", name, mine + ".bars.npz", points, theirs)
     with np.load(mine) as a, np.load(theirs) as b:
@@ -90,9 +94,10 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     best = max(two["rate"], one["rate"])
     return {
         "question": CASES[name].question,
-        "combinations": two["combinations"],
+        "combinations": own["combinations"],
         "bars": BARS,
-        "data": two["bars"],
+        "data": own["bars"],
+        "peak_mb": own["peak_mb"],
         "one_thread": one,
         "two_threads": two,
         "vectorbt": peer,
@@ -120,7 +125,7 @@ def main(names: list[str]) -> None:
                 f"bench_sweep {name}: {found['combinations']:,} combinations x {BARS:,} bars: {best / 1e9:.3g} G "
                 f"combination-bars/s (two threads {found['threads']:.2f} times one), VectorBT "
                 f"{peer['rate'] / 1e6:.3g} M/s ({peer['engine']}, chunks of {peer['chunk']}): "
-                f"{found['ratio']:,.0f} times{plain}; peak {found['two_threads']['peak_mb']:.0f} MB against "
+                f"{found['ratio']:,.0f} times{plain}; peak {found['peak_mb']:.0f} MB against "
                 f"{peer['peak_mb']:.0f} MB; answers agree to {found['worst_difference']:.0e}",
                 flush=True,
             )
@@ -129,6 +134,6 @@ def main(names: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--ours"]:
-        print(json.dumps(ours(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
+        print(json.dumps(ours(sys.argv[2], sys.argv[3])))
     else:
         main(sys.argv[1:])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.jit import compiled_bare, inlined_bare
 from engine.research.bitmap import words_of
-from engine.research.course import Course, Trades, climb, listed, returns, sealed, settle, write_row
+from engine.research.course import Course, Trades, climb, listed, sealed, settle, write_row
 from engine.research.exits import STEP
 from engine.research.trades import (
     AT_PEAK,
@@ -31,6 +31,7 @@ from engine.research.trades import (
     SUM,
     UNKNOWN,
     find_peaks,
+    held_sums,
 )  # fmt: skip
 
 SIDE_BY_SIDE = 4
@@ -98,17 +99,14 @@ def open_account(account, cash):
 
 
 @inlined_bare
-def split(close, entry, numbers, left, bounds, block, total, square, sums):
+def split(market, entry, numbers, left, bounds, block, total, square, sums):
     """Return the block a trade ends in, having told ``sums`` of each block that ends before; see ``walk``."""
-    end = min(left, close.size - 1)
-    before, u = 1.0, entry
+    end = min(left, market.close.size - 1)
     while end >= bounds[block + 1]:
-        stop = max(bounds[block + 1], entry)
-        before, total, square, _ = returns(
-            close, u, stop, numbers[CASH], numbers[QUANTITY], True, before, total, square, 0.0
-        )
-        u = stop
-        sums[block, 0], sums[block, 1] = total, square
+        more = more_square = 0.0
+        if bounds[block + 1] > entry:
+            more, more_square, _ = held_sums(market, entry, bounds[block + 1], numbers[CASH], numbers[QUANTITY])
+        sums[block, 0], sums[block, 1] = total + more, square + more_square
         block += 1
     return block
 
@@ -161,7 +159,7 @@ def add_trades(account, entries, lefts, rows, market, memory, bounds, sums):
         end = min(t, n - 1)
         growth, highest = trade[GROWTH], trade[HIGHEST]
         if end >= edge:
-            block = split(close, entry, memory.numbers[rows[k]], t, bounds, block, total, square, sums)
+            block = split(market, entry, memory.numbers[rows[k]], t, bounds, block, total, square, sums)
             edge = bounds[block + 1]
         if equity * highest >= peak:
             fact, numbers = memory.facts[rows[k]], memory.numbers[rows[k]]

@@ -95,6 +95,20 @@ def lowest_and_highest(market, start, end):
 
 
 @inlined_bare
+def held_sums(market, entry, stop, cash, quantity):
+    """Return the sums of the returns of an account of 1 that holds from bar ``entry`` to before bar ``stop``.
+
+    Of the returns, of their squares, of the squares of the negative ones; there is at least one bar.
+    """
+    if abs(cash) > NOTHING:
+        _, total, square, downside = returns(market.close, entry, stop, cash, quantity, True, 1.0, 0.0, 0.0, 0.0)
+        return total, square, downside
+    first = cash + quantity * market.close[entry] - 1.0  # from there on the account is the price
+    loss, start, end = min(first, 0.0), market.running[entry], market.running[stop - 1]
+    return first + (end[0] - start[0]), first * first + (end[1] - start[1]), loss * loss + (end[2] - start[2])
+
+
+@inlined_bare
 def remember(market, entry, price, quantity, left, sold, costs, figures, numbers):
     """Fill a row with what a long trade of an account of 1 comes to; left at bar ``left``, sold at ``sold``."""
     close = market.close
@@ -105,18 +119,8 @@ def remember(market, entry, price, quantity, left, sold, costs, figures, numbers
     if left > entry:
         low, high = lowest_and_highest(market, entry, left - 1)
         lowest, highest = min(1.0, cash + quantity * low), max(1.0, cash + quantity * high)
-        if abs(cash) <= NOTHING:  # the account is the price: its returns are summed already
-            equity = cash + quantity * close[left - 1]
-            total = cash + quantity * close[entry] - 1.0
-            square, downside = total * total, min(total, 0.0) ** 2
-            start, end = market.running[entry], market.running[left - 1]
-            total, square, downside = (
-                total + (end[0] - start[0]),
-                square + (end[1] - start[1]),
-                downside + (end[2] - start[2]),
-            )
-        else:
-            equity, total, square, downside = returns(close, entry, left, cash, quantity, True, 1.0, 0.0, 0.0, 0.0)
+        equity = cash + quantity * close[left - 1]
+        total, square, downside = held_sums(market, entry, left, cash, quantity)
     if left < close.size:
         paid = costs.fee * (quantity * sold)
         after = cash + (quantity * sold - paid)
@@ -185,8 +189,9 @@ def recall(market, asked, i, entry, last, costs, memory):
     """
     n = market.close.size
     slot, left = np.int64(memory.slots[entry, 0]), np.int64(memory.slots[entry, 1])
-    fits = left == 2 * min(last + 1, n) or (left & 1 != 0 and left >> 1 <= last)
-    if fits and slot >> memory.digits == memory.state[STAMP]:
+    # all worked out, so that there is one branch to guess and it is mostly taken
+    by_signal, rested = left == 2 * min(last + 1, n), (left & 1 != 0) & (left >> 1 <= last)
+    if (by_signal | rested) & (slot >> memory.digits == memory.state[STAMP]):
         return slot & ((1 << memory.digits) - 1)
     row = recall_by_key(market, asked, i, entry, last, costs, memory)
     if row >= 0:

@@ -73,7 +73,7 @@ def metrics(
         deviation (ddof 1), risk-free 0, times sqrt(bars_per_year); ``sharpe_invested`` over bars with a position at
         any moment.
     """
-    t = dict(zip(TALLY, np.asarray(tally, np.float64).T, strict=True))
+    t = dict(zip(TALLY, np.ascontiguousarray(np.asarray(tally, np.float64).T), strict=True))
     scale = math.sqrt(bars_per_year)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         growth = t["equity"] / initial_cash
