@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
+from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,10 +116,25 @@ def columns(
     if threads == 1:
         run((machine.table, machine.moving))
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, machine.parts()))
+        left = deque(machine.parts())
+
+        def work() -> None:
+            while left:
+                with suppress(IndexError):  # another thread took the last one
+                    run(left.popleft())
+
+        jobs = [_helpers(threads - 1).submit(work) for _ in range(threads - 1)]
+        work()
+        for job in jobs:
+            job.result()
     machine.check_canaries()
     return Columns(program, values, fields, rows)
+
+
+@functools.cache
+def _helpers(count: int) -> ThreadPoolExecutor:
+    """Return threads that stay: starting one takes as long as a column of a hundred thousand bars."""
+    return ThreadPoolExecutor(count, "columns")
 
 
 class Advance:

@@ -155,11 +155,13 @@ class Machine:
         place = np.cumsum([0] + [len(find_step(node.step).outputs) + len(node.inputs) for node in self.program.nodes])
         starts = self.ports.ctypes.data + PAIR * place.astype(np.uint64)
         owner = np.searchsorted(starts, self.moving[:, 0], side="right") - 1
-        found = []
-        for nodes in components(self.program):
-            rows = self.table[np.isin(self.rows, nodes)]
-            found.append((rows, self.moving[np.isin(owner, nodes)], int((place[1:] - place[:-1])[nodes].sum())))
-        return [(rows, moving) for rows, moving, _ in sorted(found, key=lambda part: -part[2])]
+        groups = components(self.program)
+        label = np.empty(len(self.program.nodes), np.int64)
+        for k, nodes in enumerate(groups):
+            label[nodes] = k
+        weight = np.bincount(label, place[1:] - place[:-1])
+        of_row, of_port = label[self.rows], label[owner]
+        return [(self.table[of_row == k], self.moving[of_port == k]) for k in np.argsort(-weight, kind="stable")]
 
     def check_canaries(self) -> None:
         """Halt if a step wrote outside its own state and ring."""
