@@ -72,7 +72,7 @@ def look_up(accounts, k, i, market, asked, costs, memory):
             rows[at] = slot & ((1 << digits) - 1)
             ask_for(memory, rows[at])
         else:
-            rows[at] = place_of(key_of(entry, left, 0, n, memory), memory)
+            rows[at] = place_of(key_of(entry, left, np.int64(0), n, memory), memory)
             accounts.missing[missing] = at
             missing += 1
             prefetch(np.uintp(memory.places.ctypes.data + 4 * rows[at]))

@@ -50,7 +50,7 @@ def run_remembered(market, asked, configs, groups, costs, bounds, accounts, scra
             long_entry = asked.bitmaps[a] if a < shared else scratch.words[roots[0]]
             fill_but(long_entry, long_exit, Bitmap(accounts.words[count], accounts.summaries[count]))
             open_account(accounts.each[count], costs.initial_cash)
-            accounts.each[count].next = next_entry(accounts, count, 0, n, memory.slots)
+            accounts.each[count].next = next_entry(accounts, count, np.int64(0), n, memory.slots)
             count, at = count + 1, at + 1
         rests = asked.distances[i, 0] >= 0 or asked.distances[i, 1] >= 0
         found = True

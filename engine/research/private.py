@@ -163,7 +163,7 @@ def fill_private(i, asked, scratch):
     spans, streams, held = asked.recipe.spans, asked.streams, scratch.held
     if spans[STREAMS] == 0:
         return
-    wanted = 0
+    wanted = np.int64(0)
     for k in range(STREAMS):
         if spans[k] < spans[k + 1] and held[k] != streams[i, k]:
             held[k] = streams[i, k]
