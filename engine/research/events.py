@@ -31,14 +31,11 @@ from engine.simulate.formulas import (
 )
 
 
-class Asked(NamedTuple):
-    """What combinations ask for.
+class Terms(NamedTuple):
+    """On what terms combinations trade: distances, rules and sizes.
 
     Attributes
     ----------
-    bitmaps : ndarray of uint64, shape (rows, words)
-    streams : ndarray of int64, shape (m, 4)
-        Rows of ``bitmaps`` for long entry, long exit, short entry, short exit.
     values : ndarray of float64, shape (columns, bars)
     distances : ndarray of int64, shape (m, 2)
         Columns of ``values`` for stop and target, -1: none.
@@ -48,6 +45,26 @@ class Asked(NamedTuple):
         Trailing, max_hold.
     sizings : ndarray of float64, shape (m, 2)
         The two numbers of the size rule ``kind``.
+    """
+
+    values: NDArray[np.float64]
+    distances: NDArray[np.int64]
+    factors: NDArray[np.float64]
+    rules: NDArray[np.int64]
+    kind: float
+    sizings: NDArray[np.float64]
+
+
+class Asked(NamedTuple):
+    """What combinations ask for.
+
+    Attributes
+    ----------
+    bitmaps : ndarray of uint64, shape (rows, words)
+    streams : ndarray of int64, shape (m, 4)
+        Rows of ``bitmaps`` for long entry, long exit, short entry, short exit.
+    terms : Terms
+        Apart, so that compiled functions that need no more are not handed the rest.
     order : ndarray of int64, shape (m,)
         In which the combinations are run.
     recipe : Recipe
@@ -56,12 +73,7 @@ class Asked(NamedTuple):
 
     bitmaps: NDArray[np.uint64]
     streams: NDArray[np.int64]
-    values: NDArray[np.float64]
-    distances: NDArray[np.int64]
-    factors: NDArray[np.float64]
-    rules: NDArray[np.int64]
-    kind: float
-    sizings: NDArray[np.float64]
+    terms: Terms
     order: NDArray[np.int64]
     recipe: Recipe
 
@@ -240,7 +252,7 @@ def run_combination(
 def run_combinations(market, asked, two_sided, costs, bounds, room, scratch, none, start, stop, answers):
     """Run combinations ``start`` to ``stop`` of ``asked.order``; ``none`` is an empty table of trades."""
     nothing = market.close[:0]
-    shared, roots = len(asked.bitmaps), asked.recipe.roots
+    shared, roots, terms = len(asked.bitmaps), asked.recipe.roots, asked.terms
     for at in range(start, stop):
         i = asked.order[at]
         fill_private(i, asked, scratch)
@@ -251,11 +263,11 @@ def run_combinations(market, asked, two_sided, costs, bounds, room, scratch, non
             asked.bitmaps[c] if c < shared else scratch.words[roots[2]],
             asked.bitmaps[d] if d < shared else scratch.words[roots[3]],
         )
-        stop_distance = asked.values[asked.distances[i, 0]] if asked.distances[i, 0] >= 0 else nothing
-        target_distance = asked.values[asked.distances[i, 1]] if asked.distances[i, 1] >= 0 else nothing
-        distances = (stop_distance, asked.factors[i, 0]), (target_distance, asked.factors[i, 1])
-        sizing = SizingNumbers(asked.kind, asked.sizings[i, 0], asked.sizings[i, 1])
+        stop_distance = terms.values[terms.distances[i, 0]] if terms.distances[i, 0] >= 0 else nothing
+        target_distance = terms.values[terms.distances[i, 1]] if terms.distances[i, 1] >= 0 else nothing
+        distances = (stop_distance, terms.factors[i, 0]), (target_distance, terms.factors[i, 1])
+        sizing = SizingNumbers(terms.kind, terms.sizings[i, 0], terms.sizings[i, 1])
         _, answers.lists[i] = run_combination(
-            market, signals, two_sided, distances[0], distances[1], asked.rules[i, 0] != 0, asked.rules[i, 1],
+            market, signals, two_sided, distances[0], distances[1], terms.rules[i, 0] != 0, terms.rules[i, 1],
             sizing, costs, bounds, room, answers.tally[i], answers.sums[i], none,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.graph.resolve import FALSE, Shape
 from engine.research.accounts import new_accounts
-from engine.research.events import Answers, Asked, run_combination, run_combinations
+from engine.research.events import Answers, Asked, Terms, run_combination, run_combinations
 from engine.research.exits import market_of
 from engine.research.memo import run_remembered
 from engine.research.prepare import Prepared
@@ -94,12 +94,14 @@ def asked_of(ready: Prepared, order: NDArray[np.int64] | None = None) -> Asked:
     return Asked(
         ready.bitmaps,
         work.streams,
-        ready.values,
-        work.distances,
-        work.factors,
-        work.rules,
-        float(SIZING_CODES[ready.shape.size.kind]),
-        work.sizings,
+        Terms(
+            ready.values,
+            work.distances,
+            work.factors,
+            work.rules,
+            float(SIZING_CODES[ready.shape.size.kind]),
+            work.sizings,
+        ),
         np.arange(len(work.streams)) if order is None else order,
         work.recipe,
     )

@@ -58,7 +58,7 @@ def ask_for(memory, row):
 
 
 @compiled_bare
-def look_up(accounts, k, i, market, asked, costs, memory):
+def look_up(accounts, k, i, market, terms, costs, memory):
     """Find the rows of the trades of account ``k`` that ``walk_on`` found, which is combination ``i``.
 
     What the slots do not tell is asked for in three goes, each of which asks for the memory of the next.
@@ -83,12 +83,12 @@ def look_up(accounts, k, i, market, asked, costs, memory):
         prefetch(np.uintp(memory.facts.ctypes.data + LINE * max(row, 0)))
     for m in range(missing):
         at = accounts.missing[m]
-        rows[at] = recall(market, asked, i, entries[at], lefts[at] - 1, costs, memory)
+        rows[at] = recall(market, terms, i, entries[at], lefts[at] - 1, costs, memory)
         ask_for(memory, rows[at])
 
 
 @compiled_bare
-def search_on(accounts, count, first, leave, market, asked, costs, memory):
+def search_on(accounts, count, first, leave, market, order, terms, costs, memory):
     """Find up to ``SEGMENT`` more trades of each combination and their rows; return whether any was."""
     bars, found = market.close.size, False
     for _ in range(SEGMENT):
@@ -98,8 +98,8 @@ def search_on(accounts, count, first, leave, market, asked, costs, memory):
             entry = account.next
             if entry < bars:
                 waiting = True
-                i = asked.order[first + k]
-                row = recall(market, asked, i, entry, last_bar(leave, entry, asked.rules[i, 1]), costs, memory)
+                i = order[first + k]
+                row = recall(market, terms, i, entry, last_bar(leave, entry, terms.rules[i, 1]), costs, memory)
                 if row < 0:
                     account.next = next_entry(accounts, k, entry, bars, memory.slots)
                     continue

@@ -29,7 +29,7 @@ def run_remembered(market, asked, configs, groups, costs, bounds, accounts, scra
         For each combination the number of its exit stream and config; equal numbers should be neighbours in the order.
     """
     n, state = market.close.size, memory.state
-    shared, roots = len(asked.bitmaps), asked.recipe.roots
+    shared, roots, terms = len(asked.bitmaps), asked.recipe.roots, asked.terms
     group, at = np.int64(-1), start
     while at < stop:
         first, count, i = at, 0, asked.order[at]
@@ -52,18 +52,18 @@ def run_remembered(market, asked, configs, groups, costs, bounds, accounts, scra
             open_account(accounts.each[count], costs.initial_cash)
             accounts.each[count].next = next_entry(accounts, count, np.int64(0), n, memory.slots)
             count, at = count + 1, at + 1
-        rests = asked.distances[i, 0] >= 0 or asked.distances[i, 1] >= 0
+        rests = terms.distances[i, 0] >= 0 or terms.distances[i, 1] >= 0
         found = True
         while found:
             make_room(memory, count * SEGMENT)
             if rests:
-                found = search_on(accounts, count, first, leave, market, asked, costs, memory)
+                found = search_on(accounts, count, first, leave, market, asked.order, terms, costs, memory)
             else:
-                found = walk_on(accounts, count, leave, asked.rules[i, 1], n, memory.slots)
+                found = walk_on(accounts, count, leave, terms.rules[i, 1], n, memory.slots)
             for k in range(count):
                 j = asked.order[first + k]
                 if not rests:
-                    look_up(accounts, k, j, market, asked, costs, memory)
+                    look_up(accounts, k, j, market, terms, costs, memory)
                 add_trades(
                     accounts.each[k], accounts.entries[k], accounts.lefts[k], accounts.rows[k], market, memory,
                     bounds, answers.sums[j],

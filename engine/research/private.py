@@ -106,7 +106,7 @@ def address(kind, row, first, bases, lengths):
 @compiled_bare
 def fill_streams(i, wanted, asked, scratch):
     """Make the streams of combination ``i`` whose bits are set in ``wanted``, all of them tile by tile."""
-    recipe, values, bitmaps = asked.recipe, asked.values, asked.bitmaps
+    recipe, values, bitmaps = asked.recipe, asked.terms.values, asked.bitmaps
     steps, spans, levels = recipe.steps, recipe.spans, recipe.levels
     columns, rows, numbers, words, end = recipe.columns, recipe.rows, scratch.numbers, scratch.words, scratch.end[0]
     total = words.shape[1]
@@ -180,10 +180,10 @@ def scaled(value, factor):
 
 
 @inlined_bare
-def distance(i, k, asked, t):
+def distance(i, k, terms, t):
     """Return the stop's (``k`` 0) or target's (1) distance of combination ``i`` at bar ``t``, NaN if it has none."""
-    column = asked.distances[i, k]
-    return scaled(asked.values[column, t], asked.factors[i, k]) if column >= 0 else np.nan
+    column = terms.distances[i, k]
+    return scaled(terms.values[column, t], terms.factors[i, k]) if column >= 0 else np.nan
 
 
 @compiled_bare

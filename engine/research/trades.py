@@ -177,7 +177,7 @@ def place_of(key, memory):
 
 
 @inlined_bare
-def recall(market, asked, i, entry, last, costs, memory):
+def recall(market, terms, i, entry, last, costs, memory):
     """Return the row of a long trade, known or not; -1: there is no entry.
 
     There must be room for one more row.
@@ -193,7 +193,7 @@ def recall(market, asked, i, entry, last, costs, memory):
     by_signal, rested = left == 2 * min(last + 1, n), (left & 1 != 0) & (left >> 1 <= last)
     if (by_signal | rested) & (slot >> memory.digits == memory.state[STAMP]):
         return slot & ((1 << memory.digits) - 1)
-    row = recall_by_key(market, asked, i, entry, last, costs, memory)
+    row = recall_by_key(market, terms, i, entry, last, costs, memory)
     if row >= 0:
         memory.slots[entry, 0] = memory.state[STAMP] << memory.digits | row
         memory.slots[entry, 1] = memory.facts[row, LEFT]
@@ -201,18 +201,18 @@ def recall(market, asked, i, entry, last, costs, memory):
 
 
 @compiled_bare
-def recall_by_key(market, asked, i, entry, last, costs, memory):
+def recall_by_key(market, terms, i, entry, last, costs, memory):
     """Do as ``recall`` where the bar's slot does not tell."""
     n, decided = market.close.size, entry - 1
-    has_stop, has_target = asked.distances[i, 0] >= 0, asked.distances[i, 1] >= 0
-    stop_d, target_d = distance(i, 0, asked, decided), distance(i, 1, asked, decided)
+    has_stop, has_target = terms.distances[i, 0] >= 0, terms.distances[i, 1] >= 0
+    stop_d, target_d = distance(i, 0, terms, decided), distance(i, 1, terms, decided)
     if (has_stop and not stop_d > 0.0) or (has_target and not target_d > 0.0):
         return np.int64(-1)
     price = fill_price(market.open[entry], 1.0, costs.slippage)
     left, level, rested = min(last + 1, np.int64(n)), np.nan, np.int64(0)
     if has_stop or has_target:
         reason, level, bar = resting_exit(
-            market, 1.0, price, stop_d, target_d, asked.rules[i, 0] != 0, entry, left - 1, costs.price_tick
+            market, 1.0, price, stop_d, target_d, terms.rules[i, 0] != 0, entry, left - 1, costs.price_tick
         )
         if reason != NO_EXIT:
             left, rested = bar, np.int64(1)
@@ -227,7 +227,7 @@ def recall_by_key(market, asked, i, entry, last, costs, memory):
     facts[KEY], facts[LEFT], facts[AT_PEAK] = key, 2 * left + rested, UNKNOWN
     reference = price if costs.at_fill != 0.0 else fill_price(market.close[decided], 1.0, costs.slippage)
     quantity = order_quantity(
-        asked.kind, asked.sizings[i, 0], asked.sizings[i, 1], 1.0, reference, stop_d, 0.0, 0.0, costs
+        terms.kind, terms.sizings[i, 0], terms.sizings[i, 1], 1.0, reference, stop_d, 0.0, 0.0, costs
     )
     quantity = affordable_quantity(quantity, price, 1.0, costs)
     if rested == 0 and left < n:

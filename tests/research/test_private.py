@@ -43,9 +43,9 @@ def private_stream(i, k, asked, scratch, out):  # type: ignore[no-untyped-def]
 
 
 @compiled_bare
-def distances_of(i, k, asked, out):  # type: ignore[no-untyped-def]
+def distances_of(i, k, terms, out):  # type: ignore[no-untyped-def]
     for t in range(out.size):
-        out[t] = distance(i, k, asked, t)
+        out[t] = distance(i, k, terms, t)
 
 
 def all_streams(ready: Prepared, bars: Bars, combos: NDArray[np.int64] | range) -> NDArray[np.uint64]:
@@ -123,7 +123,7 @@ def test_random_points_of_the_bands_are_each_programs_own(count: int) -> None:
         wanted = decisions_of(columns(bind(strategy(), row), bars)).stop
         assert wanted is not None
         found = np.empty(count)
-        distances_of(i, 0, asked_of(ready), found)
+        distances_of(i, 0, asked_of(ready).terms, found)
         assert found.tobytes() == wanted.tobytes()
 
 
