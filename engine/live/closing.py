@@ -43,9 +43,7 @@ _DISORDER = "the stream showed two candles of it that cannot be put in order"
 @dataclass
 class _Decided:
     candle: Candle | None
-    final: bool
     sent_ns: int = -1
-    questioned: bool = False
 
 
 class ClosingRule:
@@ -95,7 +93,8 @@ class ClosingRule:
         self._stale_ns, self._again_ns, self._most, self._kept = stale_ns, again_ns, most, kept
         first = self._number(last)
         self._next, self._over = first + 1, first
-        self._decided: dict[int, _Decided] = {first: _Decided(last, final=True)}
+        self._decided: dict[int, _Decided] = {first: _Decided(last)}
+        self._unsure: set[int] = set()  # decided on, to be asked for
         self._held: dict[int, Candle] = {}
         self._doubt: dict[int, str] = {}
         self._final: dict[int, tuple[int, Candle | None]] = {}
@@ -208,9 +207,8 @@ class ClosingRule:
         self._over = max(self._over, number - 1)
         if number < self._next:
             decided = self._decided.get(number)
-            if decided is not None and candle != decided.candle:
-                earlier = decided.candle is not None and grew(candle, decided.candle)
-                decided.questioned = decided.questioned or not earlier
+            if decided and candle != decided.candle and not (decided.candle and grew(candle, decided.candle)):
+                self._unsure.add(number)
             return
         if number > self._next + self._most:
             return  # REST will be asked for it when its turn comes
@@ -234,8 +232,8 @@ class ClosingRule:
         decided = self._decided.get(number)
         if decided is None or sent_ns < decided.sent_ns:
             return []
-        old, decided.candle = decided.candle, candle
-        decided.final, decided.sent_ns, decided.questioned = True, sent_ns, False
+        self._unsure.discard(number)
+        old, decided.candle, decided.sent_ns = decided.candle, candle, sent_ns
         return [] if old == candle else [Corrected(candle.open_ns, old, candle)]
 
     def _unshown(self, number: int, sent_ns: int) -> list[CandleAction]:
@@ -251,8 +249,8 @@ class ClosingRule:
             if sent_ns > self._final.get(number, (-1, None))[0]:
                 self._final[number] = (sent_ns, None)
             return []
-        old, decided.candle = decided.candle, None
-        decided.final, decided.sent_ns, decided.questioned = True, sent_ns, False
+        self._unsure.discard(number)
+        old, decided.candle, decided.sent_ns = decided.candle, None, sent_ns
         return [] if old is None else [Corrected(self._open_ns(number), old, None)]
 
     def _settle(self) -> list[CandleAction]:
@@ -263,10 +261,11 @@ class ClosingRule:
             number = self._next
             if number in self._final:
                 sent_ns, candle = self._final[number]
-                self._decided[number] = _Decided(candle, final=True, sent_ns=sent_ns)
+                self._decided[number] = _Decided(candle, sent_ns)
                 actions.append(Absent(self._open_ns(number)) if candle is None else Closed(candle, "rest"))
             elif self._confirm == "after" and number in self._held and number not in self._doubt:
-                self._decided[number] = _Decided(self._held[number], final=False)
+                self._decided[number] = _Decided(self._held[number])
+                self._unsure.add(number)
                 actions.append(Closed(self._held[number], "stream" if number <= self._over else "time"))
             else:
                 break
@@ -274,12 +273,13 @@ class ClosingRule:
                 known.pop(number, None)
             for numbers in (self._decided, self._asked, self._not_shown):
                 numbers.pop(number - self._kept, None)
+            self._unsure.discard(number - self._kept)
             self._next += 1
         return actions + self._missing(ripe)
 
     def _missing(self, ripe: int) -> list[CandleAction]:
         """Ask for the ripe bars that are needed and were not asked for of late."""
-        needed = [n for n, one in self._decided.items() if n <= ripe and (one.questioned or not one.final)]
+        needed = [number for number in self._unsure if number <= ripe]
         ahead = range(self._next, min(ripe, self._next + self._most - 1) + 1)
         needed += [number for number in ahead if number not in self._final]
         due = [n for n in needed if self._now >= self._asked.get(n, self._now - self._again_ns) + self._again_ns]
