@@ -19,9 +19,7 @@ from parquet_store.write import telling_disk_errors
 
 __all__ = ["load_settings", "parse_settings"]
 
-_SECRET_NAME = re.compile(
-    r"(api|private|secret|public)?(key|secret|password|passphrase|passwd|token|credentials?)(id)?s?"
-)
+_SECRET_NAME = re.compile(r"[a-z0-9]*(key|secret|password|passphrase|passwd|token|credential)(id)?s?")
 _KEY_TEXT = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 _PLACES = ("store", "journal", "path", "steps")
 _MOST_BYTES = 1 << 20
