@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import chosen, data, demo, prove, results, search, strategies, sweep, walk_forward
+from engine.cli import chosen, config, data, demo, prove, results, search, strategies, sweep, walk_forward
 from parquet_store.errors import LockstepError
 
 _ORDER = (
@@ -34,6 +34,7 @@ _ORDER = (
     "prove",
     "export",
     "replay",
+    "config",
 )
 
 
@@ -61,6 +62,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(config.app, name="config")
 strategies.register(app)
 sweep.register(app)
 results.register(app)

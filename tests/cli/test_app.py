@@ -33,6 +33,7 @@ ALL = dict(commands(typer.main.get_command(app)))
 
 def test_every_command_asked_for_is_there() -> None:
     wanted = {("data", name) for name in ("sample", "import", "list", "check", "query", "resample")}
+    wanted |= {("config", "check"), ("config", "show")}
     assert set(ALL) == wanted | {
         (name,)
         for name in (

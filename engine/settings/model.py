@@ -1,0 +1,234 @@
+"""What can be set, with defaults and bounds: one frozen object, passed down by constructor."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+__all__ = ["BotSettings", "FeedSettings", "Limits", "ManifestSettings", "OrderSettings", "VenueSettings"]
+
+MARKETS = {
+    "binance": ("spot", "perpetual"),
+    "coinbase": ("spot",),
+    "okx": ("perpetual", "spot"),
+    "robinhood": ("spot",),
+}
+DEMO = ("binance", "okx")
+STREAMLESS = ("robinhood",)
+
+Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
+Place = Annotated[Path, Field(strict=False)]
+
+
+def fault(message: str) -> PydanticCustomError:
+    """Return an error that pydantic passes on as it is; braces have no meaning in it."""
+    return PydanticCustomError("setting", "{message}", {"message": message})
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class VenueSettings(_Frozen):
+    """Where is traded.
+
+    Attributes
+    ----------
+    name : str
+    market : str
+        ``spot`` or ``perpetual``.
+    rest_url, stream_url : str
+        Of a local venue, in place of the venue's own; empty: the venue's own.
+    keys_from : str
+        ``environment`` or ``keyring``.
+    """
+
+    name: Literal["binance", "coinbase", "okx", "robinhood"]
+    market: Literal["spot", "perpetual"] = "spot"
+    rest_url: str = ""
+    stream_url: str = ""
+    keys_from: Literal["environment", "keyring"] = "environment"
+
+    @field_validator("rest_url", "stream_url")
+    @classmethod
+    def _is_a_url(cls, value: str, info: object) -> str:
+        if not value:
+            return value
+        kinds = ("ws", "wss") if getattr(info, "field_name", "") == "stream_url" else ("http", "https")
+        try:
+            parts = urlsplit(value)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            raise fault("no URL; expected one such as http://127.0.0.1:8080") from None
+        if parts.username or parts.password:
+            raise fault("a URL with a user or a password in it; keys come from the environment or the keyring")
+        if parts.scheme not in kinds or not host or parts.query or parts.fragment:
+            found = f"{parts.scheme or 'no scheme'} and host {host or 'none'}"
+            raise fault(f"found {found}, expected {kinds[0]}:// or {kinds[1]}://, a host, at most a port and a path")
+        return value
+
+    @model_validator(mode="after")
+    def _has_the_market(self) -> VenueSettings:
+        if self.market not in MARKETS[self.name]:
+            raise fault(
+                f"{self.name} is traded as {' or '.join(MARKETS[self.name])} here, found market {self.market!r}"
+            )
+        return self
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The URLs a client of the venue uses, by what they are for; empty where they are the venue's own."""
+        return {"rest_url": self.rest_url} | ({} if self.name in STREAMLESS else {"stream_url": self.stream_url})
+
+    @property
+    def is_local(self) -> bool:
+        """Whether every URL in use is given and leads back to this machine."""
+        return all(is_loopback(url) for url in self.urls.values())
+
+
+class ManifestSettings(_Frozen):
+    """One exported manifest and what it trades.
+
+    Attributes
+    ----------
+    path : Path
+    symbols : tuple of str
+        As CCXT writes them.
+    share : float
+        Of the account, above 0; all symbols together.
+    """
+
+    path: Place
+    symbols: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    share: Fraction
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _names_a_file(cls, value: object) -> object:
+        return path_text(value)
+
+    @field_validator("symbols")
+    @classmethod
+    def _are_symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in value:
+            if "/" not in symbol.strip("/") or any(letter.isspace() or not letter.isprintable() for letter in symbol):
+                raise fault(f'found "{symbol}", expected BASE/QUOTE such as BTC/USDT, or BTC/USDT:USDT for a perpetual')
+        twice = sorted({symbol for symbol in value if value.count(symbol) > 1})
+        if twice:
+            raise fault(f"{', '.join(twice)} stands here twice; name each once")
+        return value
+
+
+class FeedSettings(_Frozen):
+    """How closed candles are come by.
+
+    Attributes
+    ----------
+    candles_from : str
+        Another venue to take candles from; empty: the venue that trades.
+    confirm : str
+        ``after``: decide when the stream proves a close, confirm by REST then.  ``before``: confirm first.
+    grace_seconds : float
+        After a close, before REST is asked and time alone proves the close.
+    absence_seconds : float
+        After a close, before a bar that REST does not show counts as absent.
+    stale_seconds : float
+        Without news in the stream, before it counts as stale.
+    overlap_seconds : float
+        How long the old and the new connection of a planned reconnect both run.
+    """
+
+    candles_from: Literal["", "binance", "coinbase", "okx"] = ""
+    confirm: Literal["after", "before"] = "after"
+    grace_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
+    absence_seconds: Annotated[float, Field(gt=0.0, le=600.0)] = 10.0
+    stale_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 30.0
+    overlap_seconds: Annotated[float, Field(ge=0.0, le=600.0)] = 10.0
+
+    @model_validator(mode="after")
+    def _absence_is_later(self) -> FeedSettings:
+        if self.absence_seconds < self.grace_seconds:
+            raise fault(
+                f"absence_seconds is {self.absence_seconds:g}, expected at least grace_seconds = {self.grace_seconds:g}"
+            )
+        return self
+
+
+class OrderSettings(_Frozen):
+    """How a position is entered and left: ``market``, or ``limit`` until ``deadline_seconds`` and then cancelled."""
+
+    kind: Literal["market", "limit"] = "market"
+    deadline_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 20.0
+
+
+class Limits(_Frozen):
+    """What a human is shown to confirm before live trading; this package states them and enforces none.
+
+    Attributes
+    ----------
+    order_notional : float
+        Largest of one order, quote currency.
+    exposure : float
+        Largest sum of notionals over equity.
+    daily_loss : float
+        Fraction of equity, at which a day's trading is over.
+    """
+
+    order_notional: Annotated[float, Field(gt=0.0)] = 1_000.0
+    exposure: Annotated[float, Field(gt=0.0, le=125.0)] = 1.0
+    daily_loss: Fraction = 0.05
+
+
+class BotSettings(_Frozen):
+    """Everything a bot is told.
+
+    Attributes
+    ----------
+    mode : str
+        ``paper``, ``demo`` or ``live``.
+    live : bool
+        The first of the two yeses that live trading needs.
+    store, journal : Path
+        Relative ones are beside the file.
+    log_level : str
+    steps : tuple of Path
+        Python files with steps of one's own that manifests need.
+    """
+
+    mode: Literal["paper", "demo", "live"] = "paper"
+    live: bool = False
+    store: Place = Path(".lockstep")
+    journal: Place = Path("journal.sqlite")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    steps: Annotated[tuple[Place, ...], Field(strict=False)] = ()
+    venue: VenueSettings
+    feed: FeedSettings = FeedSettings()
+    orders: OrderSettings = OrderSettings()
+    limits: Limits = Limits()
+    manifests: Annotated[tuple[ManifestSettings, ...], Field(min_length=1, strict=False)]
+
+    @field_validator("store", "journal", mode="before")
+    @classmethod
+    def _names_a_place(cls, value: object) -> object:
+        return path_text(value)
+
+
+def path_text(value: object) -> object:
+    """Return what a path may be made of; the current folder is no place that an empty text means."""
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise fault("an empty path; expected the name of a file or folder")
+    return value
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL's host is this machine, by its address or as ``localhost``."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
