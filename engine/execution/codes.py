@@ -71,7 +71,7 @@ _TEXTS: Final[dict[str, tuple[tuple[re.Pattern[str], Verdict], ...]]] = {
     ),
 }
 LONGEST: Final = 20_000
-TRIES: Final = 20
+TRIES: Final = 5
 _OPENING = re.compile(r"[{\[]")
 _STATUS = re.compile(r"^\S+ (?:[A-Z]{3,7} \S+ )?([1-5]\d\d)(?= |$)")
 _STATUSES: Final[dict[int, Verdict]] = {418: "unreached", 429: "unreached", 401: "halt", 451: "halt"}
@@ -117,7 +117,7 @@ def verdict_of(venue: str, message: str) -> Verdict | None:
     Statuses 418 and 429 prove that no order exists only at the venues listed here, whose documents place the limit
     before the matching engine; 401 and 451 mean the account everywhere.
     """
-    house = family(venue)
+    house, message = family(venue), message[:LONGEST]
     verdict = VERDICTS.get(house, {}).get(code_of(message))
     if verdict is not None:
         return verdict

@@ -13,13 +13,13 @@ __all__ = ["redact"]
 
 HIDDEN = "***"
 LONGEST = 300
-READ = 4_000  # a body can be a whole page
+READ = 1_200  # a body can be a whole page
 
 # a name of something secret, then its value, in a query, in JSON or in a header
 _NAMED = re.compile(
     r"""(?ix)
     ( (?<![a-z])
-      (?: [a-z-]*(?:signature|secret|passphrase|passwd|password|authorization|credential)
+      (?: [a-z-]{0,24}(?:signature|secret|passphrase|passwd|password|authorization|credential)
         | sign | api[-_]?key | private[-_]?key | listen[-_]?key | token | access[-_]token | jwt
         | x-mbx-apikey | x-api-key | ok-access-(?:key|sign|passphrase) | cb-access-(?:key|sign|passphrase) )
       ["']? \s* [=:] \s* ["']? )
@@ -27,8 +27,8 @@ _NAMED = re.compile(
     [^\s"'&,;})\]]+
     """
 )
-_USER = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@?#]+@")
-_QUERY = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s?#\"']*)[?#][^\s\"'<>]*")
+_USER = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^/\s@?#]+@")
+_QUERY = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://[^\s?#\"']*)[?#][^\s\"'<>]*")
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{40,}")  # digests, tokens, listen keys; order ids and uuids are shorter
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',]{8,}")
 

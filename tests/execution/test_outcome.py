@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,22 @@ from parquet_store.errors import Halt, Refuse, Retry
 
 CALLS: tuple[Call, ...] = ("read", "place", "cancel")
 KEY, SECRET, SIGNATURE = "kEy0123456789abcdef", "s3cr3t-0123456789", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c"
+
+
+# of a message without a code: reading, placing, cancelling, written out once more
+EXPECTED = {
+    "halt halt halt": "AuthenticationError PermissionDenied AccountNotEnabled AccountSuspended ManualInteractionNeeded "
+    "RestrictedLocation InvalidProxySettings",
+    "halt unknown unknown": "BaseError",
+    "refuse unknown unknown": "ExchangeError DuplicateOrderId",
+    "refuse refuse refuse": "ArgumentsRequired NotSupported",
+    "refuse refuse unknown": "BadRequest BadSymbol OperationRejected NoChange MarginModeAlreadySet MarketClosed "
+    "InsufficientFunds InvalidAddress AddressPending InvalidOrder OrderNotFound OrderNotCached "
+    "OrderImmediatelyFillable OrderNotFillable ContractUnavailable",
+    "retry unknown unknown": "OperationFailed NetworkError DDoSProtection RateLimitExceeded ExchangeNotAvailable "
+    "OnMaintenance InvalidNonce ChecksumError RequestTimeout BadResponse NullResponse CancelPending UnsubscribeError "
+    "ExchangeClosedByUser",
+}
 
 
 def classes(branch: dict[str, Any]) -> Iterator[str]:
@@ -62,6 +79,18 @@ def test_every_class_of_ccxt_has_a_meaning_decided_here() -> None:
 def test_every_class_ccxt_can_raise_is_in_its_tree() -> None:
     raised = {name for name in dir(tree) if isinstance(getattr(tree, name), type)}
     assert raised == set(MEANINGS)
+
+
+@pytest.mark.parametrize("expected", EXPECTED)
+def test_every_leaf_means_what_was_decided(expected: str) -> None:
+    for name in EXPECTED[expected].split():
+        error = getattr(tree, name)("kraken")
+        assert " ".join(meaning(error, call, "kraken") for call in CALLS) == expected, name
+
+
+def test_the_leaves_decided_are_all_there_are() -> None:
+    decided = " ".join(EXPECTED.values()).split()
+    assert sorted(decided) == sorted(classes(tree.error_hierarchy))
 
 
 @pytest.mark.parametrize("name", sorted(MEANINGS))
@@ -314,3 +343,13 @@ def test_codes_are_found_where_ccxt_leaves_them() -> None:
     assert status_of("binance POST https://x/y 504 Gateway Timeout") == 504
     assert status_of("binance 429 Too") == 429
     assert status_of("binance only 300 left") is None
+
+
+@pytest.mark.parametrize("piece", ["a-", "a.", "[", '{"', "signature=", "https://", "x" * 39 + " ", "é"])
+def test_a_page_made_to_be_slow_is_read_in_no_time(piece: str) -> None:
+    error = tree.ExchangeError("binance " + piece * (1_000_000 // len(piece)))
+    begun = time.thread_time()
+    outcome = outcome_of(error, "place", "binance", secrets=(KEY, SECRET))
+    assert time.thread_time() - begun < 0.25
+    assert outcome.meaning == "unknown"
+    assert len(outcome.message) < 500
