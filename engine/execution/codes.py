@@ -122,7 +122,7 @@ def verdict_of(venue: str, message: str) -> Verdict | None:
     if verdict is not None:
         return verdict
     for pattern, meant in _TEXTS.get(house, ()):
-        if pattern.search(message):
+        if pattern.search(message, 0, 2_000):
             return meant
     meant_by_status = _STATUSES.get(status_of(message) or 0)
     return None if meant_by_status == "unreached" and house not in VERDICTS else meant_by_status

@@ -13,7 +13,7 @@ __all__ = ["redact"]
 
 HIDDEN = "***"
 LONGEST = 300
-READ = 1_200  # a body can be a whole page
+READ = 1_200  # a body can be a whole page; cut at words, so that no half of a secret is left
 
 # a name of something secret, then its value, in a query, in JSON or in a header
 _NAMED = re.compile(
@@ -52,9 +52,11 @@ def redact(text: str, secrets: Iterable[str] = (), longest: int = LONGEST) -> st
     characters that could be a digest, a token or a listen key.  A piece of a path that long goes with its path.
     """
     known = sorted({form for value in secrets if value for form in _forms(value)}, key=len, reverse=True)
+    if len(text) > 8 * READ:
+        text = text[: 8 * READ].rpartition(" ")[0]
     for value in known:
         text = text.replace(value, HIDDEN)
-    if len(text) > READ:  # whole words, so that no half of a signature is left
+    if len(text) > READ:
         text = text[:READ].rpartition(" ")[0]
     text = _QUERY.sub(rf"\1?{HIDDEN}", text)
     text = _USER.sub(rf"\1{HIDDEN}@", text)
