@@ -10,9 +10,10 @@ order may have been taken before the answer was lost.  So while placing or cance
 ``OperationFailed`` is Unknown unless something proves that no order can exist:
 
 - the connection was never made (the name was not found, the port was closed, no connection in time);
-- Binance, OKX or Coinbase name a limit of requests or of orders, or status 418 or 429: their documents place these
-  limits before the matching engine, and Binance states that a 4XX answer is the sender's fault while a 5XX one says
-  nothing of the execution.  At other venues `RateLimitExceeded` and `DDoSProtection` prove nothing: CCXT raises
+- Binance, OKX or Coinbase name a limit of requests or of orders, or status 418 or 429: these limits are taken to stand
+  before the matching engine (to be confirmed on the venues' own pages before money is traded), and Binance states
+  that a 4XX answer is the sender's fault while a 5XX one says nothing of the execution.  At other venues
+  `RateLimitExceeded` and `DDoSProtection` prove nothing: CCXT raises
   `DDoSProtection` also for the page of a content network that answers in the venue's place;
 - the request was refused for its timestamp (Binance -1021, OKX 50102).
 
