@@ -23,6 +23,7 @@ LAYERS = [
     "engine.strategies",
     "engine.simulate",
     "engine.manifest",
+    "engine.venue",
     "engine.execution",
     "engine.research",
     "engine.live",
