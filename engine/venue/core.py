@@ -21,6 +21,7 @@ from engine.venue.events import BalanceChanged, BookChanged, CandleChanged, Even
 from engine.venue.market import Market
 from engine.venue.matching import Price, at_open, in_range, order_of_play, slipped
 from engine.venue.order import Asked, Execution, Order, Rejected, State
+from engine.venue.plainly import plainly
 from engine.venue.tape import Tape
 from parquet_store.errors import Usage, unknown
 from parquet_store.timeframe import Timeframe
@@ -28,7 +29,7 @@ from pipelines import Bars
 
 __all__ = ["Venue"]
 
-_to_step = formulas.to_step.py_func
+_to_step = plainly(formulas.to_step)
 
 
 class Venue:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from engine.simulate import formulas
 from engine.venue.order import Order
+from engine.venue.plainly import plainly
 
 __all__ = ["Price", "at_open", "in_range", "order_of_play", "slipped"]
 
-# the same formulas as the simulation, in plain Python: a venue fills a few orders, and need not wait for a compiler
-_fill_price = formulas.fill_price.py_func
-_protective_exit = formulas.protective_exit.py_func
+_fill_price = plainly(formulas.fill_price)
+_protective_exit = plainly(formulas.protective_exit)
 _NAN = float("nan")
 _STOPS = ("stop", "stop_limit")
 _TARGETS = ("take_profit", "take_profit_limit")

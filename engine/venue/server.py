@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -69,11 +69,11 @@ class Server:
             for name, step in (("open", venue.open_bar), ("close", self._close), ("release", venue.release)):
                 self.app.router.add_post(f"/control/{name}", self._control(step))
             self.app.router.add_get("/control/state", self._control(lambda: False))
-        self._runner = web.AppRunner(self.app, access_log=None)
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Server:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, shutdown_timeout=1.0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
         self.port = int(self._runner.addresses[0][1])
         return self
@@ -105,7 +105,7 @@ class Server:
         self.venue.close_bar()
         return True
 
-    def _control(self, step: Callable[[], bool]) -> Callable[[web.Request], object]:
+    def _control(self, step: Callable[[], bool]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             try:
                 played = step()
@@ -113,7 +113,7 @@ class Server:
                 return web.json_response({"error": str(found)}, status=409)
             return web.json_response({"time": self.venue.time_ms, "played": played})
 
-        return handle  # type: ignore[return-value]
+        return handle
 
 
 async def play(venue: Venue, speed: float) -> None:

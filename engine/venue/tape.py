@@ -53,8 +53,8 @@ class Tape:
         """Return a bar, as much of it as has been shown."""
         bars, time = self.bars, int(self.bars.time[at])
         if at < self.shown:
-            values = [float(x[at]) for x in (bars.open, bars.high, bars.low, bars.close, bars.volume)]
-            return Candle(time, time + self.length_ms - 1, *values, closed=True)
+            open, high, low, close = (float(x[at]) for x in (bars.open, bars.high, bars.low, bars.close))
+            return Candle(time, time + self.length_ms - 1, open, high, low, close, float(bars.volume[at]), closed=True)
         price = float(bars.open[at])
         return Candle(
             time, time + self.length_ms - 1, price, price, price, price, float(bars.volume[at]) / 4.0, closed=False

@@ -60,8 +60,8 @@ class Rest:
             ("GET", "allOrders", 20, self.all_orders),
             ("GET", "myTrades", 20, self.my_trades),
         ]
-        for method, path, weight, answer in private:
-            app.router.add_route(method, f"/api/v3/{path}", self._private(weight, answer))
+        for method, path, weight, signed in private:
+            app.router.add_route(method, f"/api/v3/{path}", self._private(weight, signed))
 
     def _public(self, weight: int, answer: Callable[[Params], Any]) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.Response:
