@@ -24,6 +24,7 @@ LAYERS = [
     "engine.simulate",
     "engine.manifest",
     "engine.settings",
+    "engine.venue",
     "engine.execution",
     "engine.research",
     "engine.live",

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import chosen, config, data, demo, prove, results, search, strategies, sweep, walk_forward
+from engine.cli import chosen, config, data, demo, prove, results, search, strategies, sweep, venue, walk_forward
 from parquet_store.errors import LockstepError
 
 _ORDER = (
@@ -35,6 +35,7 @@ _ORDER = (
     "export",
     "replay",
     "config",
+    "venue",
 )
 
 
@@ -71,6 +72,7 @@ walk_forward.register(app)
 chosen.register(app)
 prove.register(app)
 demo.register(app)
+venue.register(app)
 
 
 def _show_version(wanted: bool) -> None:

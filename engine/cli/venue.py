@@ -1,0 +1,103 @@
+"""``lockstep venue``: a local exchange over stored bars, which an unmodified CCXT client trades against."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import StorePath, number_pairs, open_store
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("venue")(venue)
+
+
+def venue(
+    data: Annotated[
+        list[str],
+        typer.Option(metavar="SOURCE", help="Stored bars, as in binance:BTC/USDT:1h; may be given again."),
+    ],
+    speed: Annotated[
+        float | None, typer.Option(metavar="N", help="Seconds of market time a second, as in 3600.", show_default=False)
+    ] = None,
+    lockstep: Annotated[bool, typer.Option("--lockstep", help="Play a bar only when the client asks for it.")] = False,
+    start: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Play from here; earlier bars are history. Else from the first.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="P", help="0: a free one.")] = 0,
+    key: Annotated[str, typer.Option(metavar="TEXT", help="API key of the one account.")] = "local",
+    secret: Annotated[
+        str, typer.Option(envvar="LOCKSTEP_VENUE_SECRET", metavar="TEXT", help="Its secret.", show_default=False)
+    ] = "local",
+    cash: Annotated[float, typer.Option(min=0, help="What the account has of the first quote currency.")] = 10_000.0,
+    costs: Annotated[
+        str | None, typer.Option(metavar="NAME=VALUE,...", help="As in fee=0.001,slippage=0,quantity_step=0.00001.")
+    ] = None,
+    store: StorePath = None,
+) -> None:
+    """Run a local exchange that speaks Binance's spot protocol over stored bars.
+
+    Orders sent after a close fill at the next open; stops, targets and limits within the range of a bar, as in the
+    simulation.  The book and the public trades are made from the bars.
+
+    \b
+    Example:
+      lockstep venue --data binance:BTC/USDT:1h --lockstep --port 8899
+      lockstep venue --data binance:BTC/USDT:1h --start 2023-01-01 --speed 3600
+    """
+    import asyncio
+    import contextlib
+
+    from engine.simulate import Costs
+    from engine.venue.core import Venue
+    from engine.venue.market import Market
+    from engine.venue.server import Server, play
+    from parquet_store import Series
+    from parquet_store.errors import Usage
+    from pipelines import load_bars
+
+    if lockstep == (speed is not None):
+        raise Usage("venue: found both or neither of --lockstep and --speed, expected one of them")
+    if speed is not None and not speed > 0.0:
+        raise Usage(f"--speed: found {speed:g}, expected a number above 0, as in --speed 3600")
+    stored = open_store(store)
+    rules = Costs.from_json(number_pairs(costs, "--costs", "fee=0.001")) if costs else Costs()
+    series = {Market.of(Series.parse(source).symbol, rules): load_bars(stored, source) for source in data}
+    begin = 0
+    if start is not None:
+        counts = {len(bars) - len(load_bars(stored, bars.source, start)) for bars in series.values()}
+        if len(counts) != 1:
+            raise Usage(f"--start {start}: the series have different numbers of bars before it: run one venue for each")
+        begin = counts.pop()
+    exchange = Venue(series, history=begin)
+    exchange.open_account(key, secret, {next(iter(series)).quote: cash})
+
+    async def run() -> None:
+        async with Server(exchange, port=port, lockstep=lockstep) as server:
+            print(_how_to_point(server.rest_url, server.stream_url, server.user_stream_url, key), flush=True)
+            if speed is None:
+                print(f"control  POST {server.control_url}/open, /close or /release   (Ctrl-C ends it)", flush=True)
+                await asyncio.Event().wait()
+            else:
+                await play(exchange, speed)
+                print("all bars are played", flush=True)
+
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(run())
+
+
+def _how_to_point(rest: str, stream: str, user_stream: str, key: str) -> str:
+    return f"""REST     {rest}
+streams  {stream}
+user     {user_stream}
+
+import ccxt.pro
+exchange = ccxt.pro.binance({{"apiKey": "{key}", "secret": "...", "options": {{
+    "fetchMarkets": {{"types": ["spot"]}}, "fetchMargins": False}}}})
+exchange.has["fetchCurrencies"] = False
+exchange.urls["api"].update(public="{rest}", private="{rest}")
+exchange.urls["api"]["ws"]["spot"] = "{stream}"
+exchange.urls["api"]["ws"]["ws-api"]["spot"] = "{user_stream}"
+"""

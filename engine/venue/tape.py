@@ -1,0 +1,104 @@
+"""The market data of one symbol as far as venue time has come: candles, trades and a book made around the price.
+
+Nothing that a bar has not shown yet can be read from here.  The store has no book and no trades for bars, so both are
+made: four trades a bar at open, first extreme, second extreme and close with a quarter of the volume each, and twenty
+levels a side, a tick or a hundredth of a per cent apart.
+"""
+
+from __future__ import annotations
+
+from engine.venue.events import Candle, Levels, Trade
+from engine.venue.market import Market
+from pipelines import Bars
+
+__all__ = ["Tape"]
+
+LEVELS = 20
+
+
+class Tape:
+    """Bars of a market, and how many of them were shown.
+
+    Attributes
+    ----------
+    shown : int
+        Bars closed.
+    opened : bool
+        Whether the next bar shows its open already.
+    update : int
+        The book's number, one more at every change.
+    """
+
+    def __init__(self, market: Market, bars: Bars, length_ms: int, shown: int) -> None:
+        self.market = market
+        self.bars = bars
+        self.length_ms = length_ms
+        self.shown = shown
+        self.opened = False
+        self.update = 1
+
+    @property
+    def next_open_ms(self) -> int | None:
+        """When the next bar opens, None if there is none."""
+        return int(self.bars.time[self.shown]) if self.shown < len(self.bars) else None
+
+    @property
+    def last(self) -> float:
+        """The last price."""
+        if self.opened:
+            return float(self.bars.open[self.shown])
+        return float(self.bars.close[self.shown - 1]) if self.shown else float(self.bars.open[0])
+
+    def candle(self, at: int) -> Candle:
+        """Return a bar, as much of it as has been shown."""
+        bars, time = self.bars, int(self.bars.time[at])
+        if at < self.shown:
+            open, high, low, close = (float(x[at]) for x in (bars.open, bars.high, bars.low, bars.close))
+            return Candle(time, time + self.length_ms - 1, open, high, low, close, float(bars.volume[at]), closed=True)
+        price = float(bars.open[at])
+        return Candle(
+            time, time + self.length_ms - 1, price, price, price, price, float(bars.volume[at]) / 4.0, closed=False
+        )
+
+    def candles(self, start_ms: int | None, end_ms: int | None, limit: int) -> list[Candle]:
+        """Return candles that open in [start, end]: the first ``limit`` of them with a start, else the last."""
+        count = self.shown + (1 if self.opened else 0)
+        times = self.bars.time[:count]
+        first = 0 if start_ms is None else int(times.searchsorted(start_ms))
+        after = count if end_ms is None else int(times.searchsorted(end_ms, side="right"))
+        if start_ms is None:
+            first = max(first, after - limit)
+        return [self.candle(at) for at in range(first, min(after, first + limit))]
+
+    def trades_of(self, at: int) -> list[Trade]:
+        """Return the four trades of a bar, or the first alone if only its open has been shown."""
+        bars, time = self.bars, int(self.bars.time[at])
+        open, high, low, close = (float(x[at]) for x in (bars.open, bars.high, bars.low, bars.close))
+        path = (open, low, high, close) if close >= open else (open, high, low, close)
+        quarter, moments = float(bars.volume[at]) / 4.0, (0, self.length_ms // 3, 2 * self.length_ms // 3)
+        made = [
+            Trade(4 * at + k + 1, price, quarter, time + when, k > 0 and price < path[k - 1])
+            for k, (price, when) in enumerate(zip(path, (*moments, self.length_ms - 1), strict=True))
+        ]
+        return made if at < self.shown else made[:1]
+
+    def trades(self, limit: int) -> list[Trade]:
+        """Return the last trades, oldest first."""
+        count = self.shown + (1 if self.opened else 0)
+        found = [trade for at in range(max(0, count - limit // 2 - 2), count) for trade in self.trades_of(at)]
+        return found[-limit:]
+
+    def book(self) -> tuple[Levels, Levels]:
+        """Return (bids, asks) around the last price, best first."""
+        tick, last = self.market.price_tick, self.last
+        gap = max(1, round(last * 1e-4 / tick))
+        middle = round(last / tick)
+        count = self.shown + (1 if self.opened else 0)
+        volume = float(self.bars.volume[max(0, count - 1)])
+        step = self.market.quantity_step
+        quantity = max(1, round(volume / 100.0 / step)) * step
+        quantity = round(quantity, 10)
+        bids = tuple(
+            (round((middle - k * gap) * tick, 10), quantity) for k in range(1, LEVELS + 1) if middle - k * gap > 0
+        )
+        return bids, tuple((round((middle + k * gap) * tick, 10), quantity) for k in range(1, LEVELS + 1))
