@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.graph.machine import call_step
-from engine.jit import compiled, inlined
+from engine.jit import compiled_bare, inlined_bare
 from engine.kernels.column import ANCHOR_BARS
 
 __all__ = ["NEVER", "advance_rows", "follow_rows"]
@@ -15,7 +15,7 @@ NO_SYMBOL, NOT_LATER, TWICE = range(3)
 TAKEN = 2
 
 
-@inlined
+@inlined_bare
 def run_groups(groups, starts, first, stop):
     """Advance the rows of symbols ``first`` to ``stop`` in every group, what is read before what reads it."""
     none = np.uintp(0)
@@ -25,30 +25,45 @@ def run_groups(groups, starts, first, stop):
             call_step(groups[g, 0], low, high, groups[g, 1], groups[g, 2], none, groups[g, 3], none, none)
 
 
-@inlined
-def take_bar(cells, last, fresh, symbol, number, bar):
-    """Write a bar where the symbol's nodes read it, and whether rolling sums start afresh."""
+@inlined_bare
+def take_bar(cells, last, fresh, symbol, number, bars, row):
+    """Write a row of bars where the symbol's nodes read it, and whether rolling sums start afresh."""
     for k in range(5):
-        cells[5 * symbol + k] = bar[k]
+        cells[np.uintp(5) * symbol + np.uintp(k)] = bars[row, np.uintp(k)]
     before = last[symbol]
     fresh[symbol] = before != NEVER and number // ANCHOR_BARS != before // ANCHOR_BARS
     last[symbol] = number
 
 
-@inlined
+@inlined_bare
 def read_roles(links, link_starts, cells, roles, first, stop):
     for j in range(link_starts[first], link_starts[stop]):
-        roles[links[j, 1]] = cells[links[j, 0]]
+        roles[np.uintp(links[j, 1])] = cells[np.uintp(links[j, 0])]
 
 
-@inlined
+@inlined_bare
+def ascending(last, symbols, numbers):
+    """Return whether the symbols ascend and all bars can be taken: the usual case, and quickly told."""
+    count = symbols.size
+    if count == 0 or symbols[0] < 0 or symbols[count - 1] >= last.size:
+        return False
+    fine = True
+    for k in range(1, count):
+        fine &= symbols[k] > symbols[k - 1]
+    if fine:
+        for k in range(count):
+            fine &= numbers[k] > last[np.uintp(symbols[k])]
+    return fine
+
+
+@inlined_bare
 def first_wrong(last, fresh, symbols, numbers):
     """Return 3 k + the reason for the first bar k that cannot be taken, -1 if there is none."""
     wrong = -1
     done = 0
     for k in range(symbols.size):
-        s = symbols[k]
-        if s < 0 or s >= last.size:
+        s = np.uintp(symbols[k])  # a negative number is beyond all
+        if s >= np.uintp(last.size):
             wrong = 3 * k + NO_SYMBOL
         elif fresh[s] == TAKEN:
             wrong = 3 * k + TWICE
@@ -64,24 +79,29 @@ def first_wrong(last, fresh, symbols, numbers):
     return wrong
 
 
-@compiled
+@compiled_bare
 def advance_rows(groups, starts, cells, last, fresh, links, link_starts, roles, symbols, numbers, bars, runs):
     """Advance some symbols by a bar each; return -1, or what `first_wrong` says, and then nothing has changed.
 
     Symbols that follow each other are one run of rows in every group.
     """
-    wrong = first_wrong(last, fresh, symbols, numbers)
-    if wrong >= 0:
-        return wrong
-    count = 0
+    if not ascending(last, symbols, numbers):
+        wrong = first_wrong(last, fresh, symbols, numbers)
+        if wrong >= 0:
+            return wrong
+    count, first, stop = 0, 0, 0
     for k in range(symbols.size):
         s = symbols[k]
-        take_bar(cells, last, fresh, s, numbers[k], bars[k])
-        if count > 0 and runs[count - 1, 1] == s:
-            runs[count - 1, 1] = s + 1
-        else:
-            runs[count, 0], runs[count, 1] = s, s + 1
+        take_bar(cells, last, fresh, np.uintp(s), numbers[k], bars, np.uintp(k))
+        if s != stop and stop > first:
+            runs[count, 0], runs[count, 1] = first, stop
             count += 1
+        if s != stop or stop == first:
+            first = s
+        stop = s + 1
+    if stop > first:
+        runs[count, 0], runs[count, 1] = first, stop
+        count += 1
     none = np.uintp(0)
     for g in range(groups.shape[0]):
         for r in range(count):
@@ -90,13 +110,13 @@ def advance_rows(groups, starts, cells, last, fresh, links, link_starts, roles, 
                 call_step(groups[g, 0], low, high, groups[g, 1], groups[g, 2], none, groups[g, 3], none, none)
     for r in range(count):
         read_roles(links, link_starts, cells, roles, runs[r, 0], runs[r, 1])
-    return wrong
+    return -1
 
 
-@compiled
+@compiled_bare
 def follow_rows(groups, starts, cells, last, fresh, links, link_starts, roles, symbol, numbers, bars):
     """Advance one symbol by many bars."""
     for t in range(numbers.size):
-        take_bar(cells, last, fresh, symbol, numbers[t], bars[t])
+        take_bar(cells, last, fresh, np.uintp(symbol), numbers[t], bars, np.uintp(t))
         run_groups(groups, starts, symbol, symbol + 1)
     read_roles(links, link_starts, cells, roles, symbol, symbol + 1)
