@@ -1,7 +1,7 @@
 """How long do 1,000 symbols that close a bar at once take to advance, and how long one?
 
-``python -m benchmarks.bench_advance``: one Python call a bar, its array of bars made beforehand, wall time of one
-thread, quantiles over the calls.  The symbols are pieces of one real series, each from another start.  Before
+``python -m benchmarks.bench_advance``: one Python call a bar, its array of bars made beforehand, wall time and
+processor time of one thread, quantiles over the calls.  The symbols are pieces of one real series, each from another start.  Before
 anything is timed, every value of some symbols is compared byte by byte with the program advanced alone.
 """
 
@@ -61,15 +61,21 @@ def quantiles(program: Program, bars: NDArray[np.float64]) -> dict[str, float]:
     count = bars.shape[1]
     made = Together([(str(s), program) for s in range(count)])
     every, numbers = np.arange(count), np.arange(len(bars))[:, None] + np.zeros(count, np.int64)
-    took = np.empty(len(bars))
+    took, own = np.empty(len(bars)), np.empty(len(bars))
     gc.disable()
     for t in range(len(bars)):
+        number, closed = numbers[t], bars[t]
+        before = time.thread_time_ns()
         start = time.perf_counter_ns()
-        made.advance(every, numbers[t], bars[t])
+        made.advance(every, number, closed)
         took[t] = time.perf_counter_ns() - start
+        own[t] = time.thread_time_ns() - before
     gc.enable()
-    found = np.percentile(took[WARM:] / 1e3, QUANTILES)
-    return {f"p{q:g}": round(float(x), 2) for q, x in zip(QUANTILES, found, strict=True)}
+    return {
+        f"p{q:g}{said}": round(float(np.percentile(x[WARM:] / 1e3, q)), 2)
+        for said, x in (("", took), (" of processor time", own))
+        for q in QUANTILES
+    }
 
 
 def restart(program: Program) -> dict[str, float]:

@@ -31,7 +31,7 @@ def quantiles(journal: Journal, calls: int, batch: int, durable: bool) -> dict[s
         start = time.perf_counter_ns()
         journal.append_many(entries, durable)
         took[k] = time.perf_counter_ns() - start
-    p50, p99, p999 = np.percentile(took / 1e3, (50.0, 99.0, 99.9))
+    p50, p99, p999 = np.percentile(took / 1e3, (50.0, 99.0, 99.9)).tolist()
     rate = calls * batch / (took.sum() / 1e9)
     return {"p50": round(p50, 1), "p99": round(p99, 1), "p99.9": round(p999, 1), "entries a second": round(rate)}
 
