@@ -1,8 +1,9 @@
 """How long do 1,000 symbols that close a bar at once take to advance, and how long one?
 
 ``python -m benchmarks.bench_advance``: one Python call a bar, its array of bars made beforehand, wall time and
-processor time of one thread, quantiles over the calls.  The symbols are pieces of one real series, each from another start.  Before
-anything is timed, every value of some symbols is compared byte by byte with the program advanced alone.
+processor time of one thread, quantiles over the calls.  The symbols are pieces of one real series, each from
+another start.  Before anything is timed, every value of some symbols is compared byte by byte with the program
+advanced alone.
 """
 
 from __future__ import annotations
