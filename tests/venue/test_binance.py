@@ -120,6 +120,7 @@ def test_what_binance_refuses_has_its_code_and_the_class_ccxt_has_for_it() -> No
             del client.nonce
             client.secret = "another"
             await refused(ccxt.AuthenticationError, -1022, client.fetch_balance())
+            client.options["hasAlreadyAuthenticatedSuccessfully"] = False  # else CCXT takes it for a ban
             client.apiKey = "nobody"
             await refused(ccxt.AuthenticationError, -2015, client.fetch_balance())
             assert len(venue.accounts[KEY].orders) == 1, "nothing that was refused is an order"
