@@ -127,7 +127,10 @@ class Streams:
         if isinstance(event, CandleChanged):
             frame = self.venue.timeframe
             self._publish({f"{lower}@kline_{frame}"}, say.kline(symbol, frame, event.candle, now))
-            self._publish({f"{lower}@ticker"}, say.ticker(tape, now, streamed=True))
+            day = say.ticker(tape, now, streamed=True)
+            self._publish({f"{lower}@ticker"}, day)
+            mini = {name: day[name] for name in ("E", "s", "c", "o", "h", "l", "v", "q")}
+            self._publish({f"{lower}@miniTicker"}, {"e": "24hrMiniTicker"} | mini)
         elif isinstance(event, Traded):
             for name, aggregate in (("trade", False), ("aggTrade", True)):
                 said = say.trade(event.trade, symbol, aggregate=aggregate, streamed=True)
