@@ -1,0 +1,86 @@
+"""The CCXT client of a venue as settings ask for it; only here are clients made.
+
+A client for demo trading can reach nothing else: Binance's points at the demo hosts, OKX's carries the header that
+makes an order a simulated one, and both are looked at before the client is handed out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.settings import BotSettings, Credentials, VenueSettings
+from parquet_store.errors import Usage
+
+__all__ = ["client_of"]
+
+TIMEOUT_MS = 10_000
+MARKETS = {"spot": "spot", "perpetual": "linear"}
+DEFAULT_TYPES = {"spot": "spot", "perpetual": "swap"}
+CLASSES = {"binance": {"spot": "binance", "perpetual": "binanceusdm"}}
+
+
+def client_of(settings: BotSettings, credentials: Credentials | None = None) -> Any:
+    """Return a client of ``ccxt.pro`` that has asked nobody yet.
+
+    Parameters
+    ----------
+    settings : BotSettings
+    credentials : Credentials, optional
+        Without them only public questions can be asked.
+
+    Raises
+    ------
+    Usage
+        The venue has no demo trading, or CCXT does not know the venue.
+    """
+    venue = settings.venue
+    name = CLASSES.get(venue.name, {}).get(venue.market, venue.name)
+    options: dict[str, Any] = {
+        "defaultType": DEFAULT_TYPES[venue.market],
+        "fetchMarkets": {"types": [MARKETS[venue.market]]},
+        "adjustForTimeDifference": True,
+        "maxRetriesOnFailure": 0,
+        "fetchMargins": False,
+    }
+    config: dict[str, Any] = {"enableRateLimit": True, "timeout": TIMEOUT_MS, "options": options}
+    if credentials is not None:
+        config |= {"apiKey": credentials.key.reveal(), "secret": credentials.secret.reveal()}
+        if credentials.password is not None:
+            config["password"] = credentials.password.reveal()
+    module = importlib.import_module("ccxt.pro")
+    if not hasattr(module, name):
+        raise Usage(f"venue {venue.name}: CCXT has no client of it; it is traded by an adapter of its own")
+    client = getattr(module, name)(config)
+    client.has["fetchCurrencies"] = False  # asked with a signature, and not needed
+    if venue.rest_url:
+        _point(client, venue)
+    elif settings.mode == "demo":
+        _make_demo(client, venue.name)
+    return client
+
+
+def _point(client: Any, venue: VenueSettings) -> None:
+    """Point a client at a venue on this machine: REST at one address, streams at another."""
+    if venue.name != "binance" or venue.market != "spot":
+        raise Usage(f"venue {venue.name} {venue.market}: the local venue speaks Binance's spot protocol alone")
+    rest, stream = venue.rest_url.rstrip("/"), venue.stream_url.rstrip("/")
+    client.urls["api"].update(public=rest, private=rest)
+    client.urls["api"]["ws"]["spot"] = stream
+    client.urls["api"]["ws"]["ws-api"]["spot"] = f"ws://{urlsplit(stream).netloc}/ws-api/v3"
+
+
+def _make_demo(client: Any, name: str) -> None:
+    if name == "binance":
+        client.enable_demo_trading(True)
+        urls = client.urls["api"]
+        used = [urls[name] for name in ("public", "private", "fapiPublic", "fapiPrivate") if name in urls]
+        safe = bool(used) and all(urlsplit(url).hostname.startswith("demo-") for url in used)
+    elif name == "okx":
+        client.set_sandbox_mode(True)
+        safe = client.headers.get("x-simulated-trading") == "1"
+    else:
+        raise Usage(f"venue {name}: it has no demo trading; use mode = 'paper', or binance or okx")
+    if not safe:
+        raise Usage(f"venue {name}: the client was not set to demo trading; nothing was asked")

@@ -1,0 +1,196 @@
+"""A venue through CCXT: typed questions and answers, every failure told by what it means for the caller.
+
+One client, one venue, one account.  CCXT repeats nothing by itself here: whether a call may be made again is decided
+where it is known what the call was.  Prices and quantities are rounded to what the market takes before they are sent,
+quantities down, so that an order is never larger than it was asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Final
+
+from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
+from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
+from engine.execution.outcome import Call, outcome_of
+from parquet_store.errors import Refuse, Usage, unknown
+
+__all__ = ["Exchange"]
+
+BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "okx": "clOrdId"}  # how a venue is asked for an order by our id
+TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
+
+
+class Exchange:
+    """A venue, ready to be asked.
+
+    Parameters
+    ----------
+    client : ccxt.pro exchange
+        Of ``engine.execution.client.client_of``; closed with this.
+    secrets : tuple of str
+        Kept out of every message.
+    """
+
+    def __init__(self, client: Any, secrets: tuple[str, ...] = ()) -> None:
+        self.client, self.venue = client, str(client.id)
+        self._secrets = secrets
+
+    async def __aenter__(self) -> Exchange:
+        await self._ask(self.client.load_markets(), "read")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.client.close()
+
+    def rules(self, symbol: str) -> MarketRules:
+        """Return what the venue asks of an order in a market.
+
+        Raises
+        ------
+        Usage
+            The venue has no such market.
+        """
+        return rules_of(self._market(symbol))
+
+    async def candles(self, symbol: str, timeframe: str, since_ms: int | None = None, most: int = 500) -> list[Any]:
+        """Return candles as [open time in ms, open, high, low, close, volume], oldest first; the last may be forming.
+
+        Parameters
+        ----------
+        symbol, timeframe : str
+        since_ms : int, optional
+            The open time of the first one; the latest ones if not given.
+        most : int
+        """
+        self._market(symbol)
+        found: list[Any] = await self._ask(self.client.fetch_ohlcv(symbol, timeframe, since_ms, most), "read", symbol)
+        return found
+
+    async def watch_candles(self, symbol: str, timeframe: str) -> list[Any]:
+        """Wait for news of a candle; return the candles that changed, the newest last."""
+        self._market(symbol)
+        found: list[Any] = await self._ask(self.client.watch_ohlcv(symbol, timeframe), "read", symbol)
+        return found
+
+    async def quote(self, symbol: str) -> Quote:
+        """Return the best prices of the order book."""
+        self._market(symbol)
+        return quote_of(symbol, await self._ask(self.client.fetch_order_book(symbol, 5), "read", symbol))
+
+    async def balances(self) -> list[Balance]:
+        """Return what the account has, of each currency it has any of."""
+        return balance_of(await self._ask(self.client.fetch_balance(), "read"))
+
+    async def place(self, request: OrderRequest) -> OrderReport:
+        """Send an order, once.
+
+        Raises
+        ------
+        Refuse
+            The order is below what the market takes (nothing was sent), or the venue said no.
+        Unknown
+            It may exist: ask for it with ``find``.
+        Retry, Halt
+        """
+        market = self._market(request.symbol)
+        quantity, price = self._rounded(request, market)
+        params: dict[str, Any] = {"clientOrderId": request.client_id}
+        if request.kind in TRIGGERS:
+            params[TRIGGERS[request.kind]] = float(self.client.price_to_precision(request.symbol, request.stop_price))
+        if request.reduce_only and not market["spot"]:
+            params["reduceOnly"] = True
+        if request.post_only:
+            params["postOnly"] = True
+        if request.time_in_force != "gtc":
+            params["timeInForce"] = request.time_in_force.upper()
+        kind = "limit" if request.kind in ("limit", "stop_limit") else "market"
+        sent = self.client.create_order(request.symbol, kind, request.side, quantity, price, params)
+        return report_of(await self._ask(sent, "place", request.symbol, request.client_id), request)
+
+    async def find(self, request: OrderRequest) -> OrderReport | None:
+        """Return what became of an order, asked for by its client id; None if the venue knows none such.
+
+        None is proof only when it is said again a little later: see ``Outcome.absent``.
+        """
+        self._market(request.symbol)
+        if self.venue not in BY_CLIENT_ID:
+            raise Usage(f"{self.venue}: orders cannot be asked for by client id here")
+        params = {BY_CLIENT_ID[self.venue]: request.client_id}
+        try:
+            asked = self.client.fetch_order(None, request.symbol, params)
+            return report_of(await self._ask(asked, "read", request.symbol, request.client_id), request)
+        except Refuse as error:
+            if getattr(getattr(error, "outcome", None), "absent", False):
+                return None
+            raise
+
+    async def cancel(self, report: OrderReport) -> None:
+        """Cancel an order; Unknown if the venue cannot say that it did."""
+        self._market(report.symbol)
+        await self._ask(
+            self.client.cancel_order(report.venue_id, report.symbol), "cancel", report.symbol, report.client_id
+        )
+
+    async def open_orders(self, symbol: str) -> list[OrderReport]:
+        """Return the account's orders in a market that may still fill, whoever sent them."""
+        self._market(symbol)
+        return [report_of(x) for x in await self._ask(self.client.fetch_open_orders(symbol), "read", symbol)]
+
+    async def fills(self, symbol: str, since_ms: int | None = None) -> list[Fill]:
+        """Return the account's executions in a market, oldest first; ``client_id`` is empty where CCXT has none."""
+        self._market(symbol)
+        return [fill_of(x) for x in await self._ask(self.client.fetch_my_trades(symbol, since_ms), "read", symbol)]
+
+    def _market(self, symbol: str) -> dict[str, Any]:
+        markets: dict[str, Any] = self.client.markets or {}
+        if symbol not in markets:
+            raise unknown("symbol", symbol, markets)
+        market: dict[str, Any] = markets[symbol]
+        return market
+
+    def _rounded(self, request: OrderRequest, market: dict[str, Any]) -> tuple[float, float | None]:
+        """Return quantity and price as the market takes them."""
+        rules = rules_of(market)
+        quantity = round_down(self.client.amount_to_precision, request.symbol, request.quantity, rules.min_quantity)
+        price = None
+        if not math.isnan(request.price):
+            price = float(self.client.price_to_precision(request.symbol, request.price))
+        if price is not None and quantity * price < rules.min_notional:
+            raise Refuse(
+                f"{self.venue} {request.symbol}: {quantity:g} at {price:g} is {quantity * price:g} {rules.quote}, "
+                f"expected at least {rules.min_notional:g}; nothing was sent"
+            )
+        return quantity, price
+
+    async def _ask(self, call: Awaitable[Any], kind: Call, symbol: str = "", client_id: str = "") -> Any:
+        try:
+            return await call
+        except Exception as error:  # noqa: BLE001  (a fault of the program is told too: it stops trading)
+            headers = getattr(self.client, "last_response_headers", None)
+            now_ns = self.client.milliseconds() * 1_000_000
+            told = outcome_of(error, kind, self.venue, symbol, client_id, self._secrets, headers, now_ns).failure()
+        raise told  # outside of the except block: the first error's text holds signatures
+
+
+def round_down(step: Callable[[str, float], str], symbol: str, quantity: float, least: float) -> float:
+    """Return a quantity as a market takes it, never more than was asked for.
+
+    Raises
+    ------
+    Refuse
+        Nothing that the market takes is left.
+    """
+    try:
+        found = float(step(symbol, quantity))
+    except Exception as error:  # CCXT raises InvalidOrder for what rounds to nothing
+        if type(error).__name__ != "InvalidOrder":
+            raise
+        found = 0.0
+    if not found > 0.0 or found < least:
+        raise Refuse(f"{symbol}: a quantity of {quantity:g}, expected at least {least:g}; nothing was sent")
+    return found
