@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import StorePath, number_pairs, open_store
+from engine.cli.options import AsJson, StorePath, number_pairs, open_store
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +36,7 @@ def venue(
         str | None, typer.Option(metavar="NAME=VALUE,...", help="As in fee=0.001,slippage=0,quantity_step=0.00001.")
     ] = None,
     store: StorePath = None,
+    json: AsJson = False,
 ) -> None:
     """Run a local exchange that speaks Binance's spot protocol over stored bars.
 
@@ -49,6 +50,8 @@ def venue(
     """
     import asyncio
     import contextlib
+    import sys
+    from json import dumps
 
     from engine.simulate import Costs
     from engine.venue.core import Venue
@@ -76,13 +79,22 @@ def venue(
 
     async def run() -> None:
         async with Server(exchange, port=port, lockstep=lockstep) as server:
-            print(_how_to_point(server.rest_url, server.stream_url, server.user_stream_url, key), flush=True)
+            urls = {"rest": server.rest_url, "stream": server.stream_url, "user_stream": server.user_stream_url}
+            if json:
+                print(dumps(urls | {"control": server.control_url}), flush=True)
+            else:
+                print(_how_to_point(server.rest_url, server.stream_url, server.user_stream_url, key), flush=True)
+            told = sys.stderr if json else sys.stdout
             if speed is None:
-                print(f"control  POST {server.control_url}/open, /close or /release   (Ctrl-C ends it)", flush=True)
+                print(
+                    f"control  POST {server.control_url}/open, /close or /release   (Ctrl-C ends it)",
+                    file=told,
+                    flush=True,
+                )
                 await asyncio.Event().wait()
             else:
                 await play(exchange, speed)
-                print("all bars are played", flush=True)
+                print("all bars are played", file=told, flush=True)
 
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(run())

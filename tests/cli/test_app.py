@@ -40,6 +40,7 @@ def test_every_command_asked_for_is_there() -> None:
             "strategies",
             "sweep",
             "search",
+            "venue",
             "results",
             "walk-forward",
             "report",
