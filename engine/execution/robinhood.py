@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -33,8 +33,7 @@ from engine.execution.robinhood_answers import (
     rules_of,
     uuid_of,
 )
-from engine.execution.robinhood_requests import ADDRESS, Connection
-from engine.execution.robinhood_signature import Signer
+from engine.execution.robinhood_requests import Connection
 
 __all__ = ["Robinhood"]
 
@@ -57,17 +56,10 @@ class Robinhood(Connection):
     Every call may raise `AskAgain`, `Refused`, `Stopped` or `Unknown` of `engine.execution.outcome`.
     """
 
-    def __init__(
-        self,
-        signer: Signer,
-        address: str = ADDRESS,
-        timeout_s: float = 10.0,
-        limit: int = 100,
-        window_s: float = 60.0,
-        clock_ns: Callable[[], int] = time.time_ns,
-    ) -> None:
-        super().__init__(signer, address, timeout_s, limit, window_s, clock_ns)
-        self._ours: dict[str, str] = {}  # the venue's UUIDs of our client ids
+    @cached_property
+    def _ours(self) -> dict[str, str]:
+        """The venue's UUIDs of our client ids."""
+        return {}
 
     async def account(self) -> Account:
         """Return the account of the key."""
