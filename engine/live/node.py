@@ -86,7 +86,7 @@ class Node:
         self.loop, self.feed, self.venue, self.journal, self.clock = loop, feed, venue, journal, clock
         self.tick_s, self.calm_s, self.listener = tick_s, calm_s, listener
         self.latest: dict[str, Candle] = {}  # the stream's newest candle, by series
-        self._symbols = {one.series: (one.symbol, one.timeframe) for one in loop.setup.placements}
+        self.symbols = {one.series: (one.symbol, one.timeframe) for one in loop.setup.placements}
         self._events: list[Event] = []
         self._wake = asyncio.Event()
         self._calm = asyncio.Event()
@@ -148,7 +148,7 @@ class Node:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 tasks = [group.create_task(self._consume())]
-                for series in self._symbols:
+                for series in self.symbols:
                     self._watch(series)
                 if self.venue is not None:
                     tasks.append(group.create_task(self._watch_orders(self.venue)))
@@ -213,7 +213,7 @@ class Node:
         self._watchers[series] = self._group.create_task(self._watch_candles(series))
 
     async def _watch_candles(self, series: str) -> None:
-        symbol, timeframe = self._symbols[series]
+        symbol, timeframe = self.symbols[series]
         failures = 0
         while True:
             try:
@@ -307,7 +307,7 @@ class Node:
         await call
 
     async def _fetch(self, action: FetchCandles) -> None:
-        symbol, timeframe = self._symbols[action.series]
+        symbol, timeframe = self.symbols[action.series]
         sent_ns, failures = self.clock.now_ns(), 0
         while True:
             try:

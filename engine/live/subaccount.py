@@ -185,7 +185,7 @@ class SubAccount:
         self._recent.append((bar.number, bar.close_ns))
         self._attempts.clear()
         wanted = float(row["due_side"] * row["due_quantity"]) if row["due_side"] != 0.0 else 0.0
-        leaves = bool(row["due_close"]) and row["quantity"] != 0.0
+        leaves = bool(row["due_close"] and row["quantity"] != 0.0)
         why = ""
         if wanted != 0.0:
             why = self.halted or late or ("the entry before is not done yet" if working else "")
