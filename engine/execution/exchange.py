@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final
 
+from engine.execution import coinbase
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
 from engine.execution.outcome import Call, outcome_of
+from engine.execution.trade_candles import TradeCandles
 from parquet_store.errors import Refuse, Usage, unknown
 
 __all__ = ["Exchange"]
@@ -37,6 +39,7 @@ class Exchange:
     def __init__(self, client: Any, secrets: tuple[str, ...] = ()) -> None:
         self.client, self.venue = client, str(client.id)
         self._secrets = secrets
+        self._built: dict[tuple[str, str], TradeCandles] = {}
 
     async def __aenter__(self) -> Exchange:
         await self._ask(self.client.load_markets(), "read")
@@ -72,10 +75,26 @@ class Exchange:
         return found
 
     async def watch_candles(self, symbol: str, timeframe: str) -> list[Any]:
-        """Wait for news of a candle; return the candles that changed, the newest last."""
+        """Wait for news of a candle; return the candles that changed, the newest last.
+
+        Where the venue streams no candles they are built of its trades, and those of which trades were missed are
+        asked for by REST.
+        """
         self._market(symbol)
+        if not self.client.has["watchOHLCV"]:
+            return await self._watch_built(symbol, timeframe)
         found: list[Any] = await self._ask(self.client.watch_ohlcv(symbol, timeframe), "read", symbol)
         return found
+
+    async def _watch_built(self, symbol: str, timeframe: str) -> list[Any]:
+        built = self._built.setdefault((symbol, timeframe), TradeCandles(timeframe))
+        while True:
+            if built.due_ms is None:
+                built.take(await self._ask(self.client.watch_trades(symbol), "read", symbol))
+            if built.due_ms is not None:
+                built.answered(await self.candles(symbol, timeframe, built.due_ms))
+            if rows := built.changed():
+                return rows
 
     async def quote(self, symbol: str) -> Quote:
         """Return the best prices of the order book."""
@@ -109,15 +128,27 @@ class Exchange:
         if request.time_in_force != "gtc":
             params["timeInForce"] = request.time_in_force.upper()
         kind = "limit" if request.kind in ("limit", "stop_limit") else "market"
+        if self.venue == "coinbase":
+            kind, price, params = coinbase.sent(self.client, request, quantity, price, params)
         sent = self.client.create_order(request.symbol, kind, request.side, quantity, price, params)
         return report_of(await self._ask(sent, "place", request.symbol, request.client_id), request)
 
-    async def find(self, request: OrderRequest) -> OrderReport | None:
+    async def find(self, request: OrderRequest, since_ms: int | None = None) -> OrderReport | None:
         """Return what became of an order, asked for by its client id; None if the venue knows none such.
 
         None is proof only when it is said again a little later: see ``Outcome.absent``.
+
+        Parameters
+        ----------
+        request : OrderRequest
+        since_ms : int, optional
+            When it was sent at the earliest, by the venue's time.  Where a venue can only be asked for its last orders,
+            it makes the search short.
         """
         self._market(request.symbol)
+        if self.venue == "coinbase":
+            found = await coinbase.look_for(self._reader(request), self.client, request, since_ms)
+            return None if found is None else report_of(found, request)
         if self.venue not in BY_CLIENT_ID:
             raise Usage(f"{self.venue}: orders cannot be asked for by client id here")
         params = {BY_CLIENT_ID[self.venue]: request.client_id}
@@ -139,12 +170,31 @@ class Exchange:
     async def open_orders(self, symbol: str) -> list[OrderReport]:
         """Return the account's orders in a market that may still fill, whoever sent them."""
         self._market(symbol)
+        if self.venue == "coinbase":
+            return [report_of(x) for x in await self._all(self.client.fetch_open_orders, symbol, None)]
         return [report_of(x) for x in await self._ask(self.client.fetch_open_orders(symbol), "read", symbol)]
 
     async def fills(self, symbol: str, since_ms: int | None = None) -> list[Fill]:
         """Return the account's executions in a market, oldest first; ``client_id`` is empty where CCXT has none."""
         self._market(symbol)
+        if self.venue == "coinbase":
+            return [fill_of(x) for x in await self._all(self.client.fetch_my_trades, symbol, since_ms)]
         return [fill_of(x) for x in await self._ask(self.client.fetch_my_trades(symbol, since_ms), "read", symbol)]
+
+    async def _all(self, call: Callable[..., Awaitable[Any]], symbol: str, since_ms: int | None) -> list[Any]:
+        """Return all pages of a list, oldest first."""
+
+        async def ask(asked: Awaitable[Any]) -> Any:
+            return await self._ask(asked, "read", symbol)
+
+        found = [page async for page in coinbase.pages(ask, call, symbol, since_ms)]
+        return [row for page in reversed(found) for row in page]
+
+    def _reader(self, request: OrderRequest) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
+        async def ask(asked: Awaitable[Any]) -> Any:
+            return await self._ask(asked, "read", request.symbol, request.client_id)
+
+        return ask
 
     def _market(self, symbol: str) -> dict[str, Any]:
         markets: dict[str, Any] = self.client.markets or {}
