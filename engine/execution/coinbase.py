@@ -6,7 +6,8 @@
   than its stop: it fills as the other would unless the price jumps further, and then rests in the book at its limit.
 - No order can be asked for by its client id; lists of orders carry it, newest first.  (Sent again, a client id is
   answered with the order it had before, but an order that does not exist would then be made.)
-- A list comes in pages of at most 100 orders or fills.
+- A list comes in pages of at most 100 orders or fills, candles in windows of 300.
+- CCXT takes what is filled of a streamed order for its amount.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 from engine.execution.orders import OrderRequest
-from parquet_store.errors import Failed
+from engine.execution.outcome import outcome_as
 
-__all__ = ["STOP_ROOM", "look_for", "pages", "sent"]
+__all__ = ["STOP_ROOM", "candles", "look_for", "mended", "pages", "sent"]
 
 STOP_ROOM: Final = 0.05
 MOST_PAGES: Final = 50
 PAGE: Final = 100
+WINDOW: Final = 300
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
 
 Ask = Callable[[Awaitable[Any]], Awaitable[Any]]
@@ -57,7 +59,11 @@ def sent(
 
 
 async def pages(
-    ask: Ask, call: Callable[..., Awaitable[Any]], symbol: str, since_ms: int | None
+    ask: Ask,
+    call: Callable[..., Awaitable[Any]],
+    symbol: str,
+    since_ms: int | None = None,
+    params: dict[str, Any] | None = None,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Give the pages of one of CCXT's lists of orders or fills, the newest first.
 
@@ -69,21 +75,24 @@ async def pages(
         ``fetch_orders``, ``fetch_open_orders`` or ``fetch_my_trades``.
     symbol : str
     since_ms : int, optional
+    params : dict, optional
+        More of the venue's own.
 
     Raises
     ------
-    Failed
+    Halt
         The list does not end.
     """
     cursor = ""
     for _ in range(MOST_PAGES):
-        rows = await ask(call(symbol, since_ms, PAGE, {"cursor": cursor} if cursor else {}))
+        rows = await ask(call(symbol, since_ms, PAGE, (params or {}) | ({"cursor": cursor} if cursor else {})))
         yield rows
         cursors = [str(row["info"]["cursor"]) for row in rows if row["info"].get("cursor")]
         if not cursors or cursors[0] == cursor:
             return
         cursor = cursors[0]
-    raise Failed(f"coinbase {symbol}: more than {MOST_PAGES * PAGE} rows; ask for later ones alone")
+    text = f"more than {MOST_PAGES * PAGE} rows, expected a list that ends"
+    raise outcome_as("halt", "TooManyRows", text, "read", "coinbase", symbol).failure()
 
 
 async def look_for(ask: Ask, client: Any, request: OrderRequest, since_ms: int | None) -> dict[str, Any] | None:
@@ -101,3 +110,36 @@ async def look_for(ask: Ask, client: Any, request: OrderRequest, since_ms: int |
             if row.get("clientOrderId") == request.client_id:
                 return dict(row)
     return None
+
+
+async def candles(
+    ask: Ask, client: Any, symbol: str, timeframe: str, since_ms: int, most: int, until_ms: int | None
+) -> list[Any]:
+    """Return candles from a time on, window by window, as a venue without windows would at once.
+
+    Parameters
+    ----------
+    ask, client : as in `pages`
+    symbol, timeframe : str
+    since_ms : int
+    most : int
+        Bars of time to look through, whether there is a candle or not.
+    until_ms : int, optional
+        Where to stop; the client's clock at the latest.
+    """
+    length_ms = 1000 * int(client.parse_timeframe(timeframe))
+    last_ms = client.milliseconds() if until_ms is None else until_ms
+    found: list[Any] = []
+    for first in range(0, most, WINDOW):
+        start_ms = since_ms + first * length_ms
+        if first and start_ms > last_ms:
+            break
+        found += await ask(client.fetch_ohlcv(symbol, timeframe, start_ms, min(WINDOW, most - first)))
+    return found
+
+
+def mended(order: dict[str, Any]) -> dict[str, Any]:
+    """Return a streamed order with the amount it was sent with, and its type in CCXT's words."""
+    filled, remaining = order.get("filled"), order.get("remaining")
+    amount = None if filled is None or remaining is None else filled + remaining
+    return order | {"amount": amount, "type": str(order.get("type") or "").lower()}

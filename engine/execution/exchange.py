@@ -21,7 +21,9 @@ from parquet_store.errors import Refuse, Usage, unknown
 
 __all__ = ["Exchange"]
 
-BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "okx": "clOrdId"}  # how a venue is asked for an order by our id
+# how a venue is asked for an order by our id, and for executions by its own
+BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "binanceusdm": "origClientOrderId", "okx": "clOrdId"}
+BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_ids"}
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
 
 
@@ -60,7 +62,14 @@ class Exchange:
         """
         return rules_of(self._market(symbol))
 
-    async def candles(self, symbol: str, timeframe: str, since_ms: int | None = None, most: int = 500) -> list[Any]:
+    async def candles(
+        self,
+        symbol: str,
+        timeframe: str,
+        since_ms: int | None = None,
+        most: int = 500,
+        until_ms: int | None = None,
+    ) -> list[Any]:
         """Return candles as [open time in ms, open, high, low, close, volume], oldest first; the last may be forming.
 
         Parameters
@@ -69,8 +78,14 @@ class Exchange:
         since_ms : int, optional
             The open time of the first one; the latest ones if not given.
         most : int
+        until_ms : int, optional
+            The open time of the last one wanted: where an answer holds few, no more are asked for.  Later ones may be
+            given all the same.
         """
         self._market(symbol)
+        if self.venue == "coinbase" and since_ms is not None:
+            reader = self._reader(symbol)
+            return await coinbase.candles(reader, self.client, symbol, timeframe, since_ms, most, until_ms)
         found: list[Any] = await self._ask(self.client.fetch_ohlcv(symbol, timeframe, since_ms, most), "read", symbol)
         return found
 
@@ -89,7 +104,10 @@ class Exchange:
     async def _watch_built(self, symbol: str, timeframe: str) -> list[Any]:
         built = self._built.setdefault((symbol, timeframe), TradeCandles(timeframe))
         while True:
-            if built.due_ms is None:
+            kept = self.client.trades.get(symbol)  # CCXT signals nobody who was not waiting
+            if kept and built.misses(kept[-1]):
+                built.take(kept)
+            elif built.due_ms is None:
                 built.take(await self._ask(self.client.watch_trades(symbol), "read", symbol))
             if built.due_ms is not None:
                 built.answered(await self.candles(symbol, timeframe, built.due_ms))
@@ -147,7 +165,8 @@ class Exchange:
         """
         self._market(request.symbol)
         if self.venue == "coinbase":
-            found = await coinbase.look_for(self._reader(request), self.client, request, since_ms)
+            reader = self._reader(request.symbol, request.client_id)
+            found = await coinbase.look_for(reader, self.client, request, since_ms)
             return None if found is None else report_of(found, request)
         if self.venue not in BY_CLIENT_ID:
             raise Usage(f"{self.venue}: orders cannot be asked for by client id here")
@@ -160,41 +179,76 @@ class Exchange:
                 return None
             raise
 
-    async def cancel(self, report: OrderReport) -> None:
+    async def cancel(self, symbol: str, venue_id: str, client_id: str = "") -> None:
         """Cancel an order; Unknown if the venue cannot say that it did."""
-        self._market(report.symbol)
-        await self._ask(
-            self.client.cancel_order(report.venue_id, report.symbol), "cancel", report.symbol, report.client_id
-        )
+        self._market(symbol)
+        await self._ask(self.client.cancel_order(venue_id, symbol), "cancel", symbol, client_id)
 
     async def open_orders(self, symbol: str) -> list[OrderReport]:
         """Return the account's orders in a market that may still fill, whoever sent them."""
         self._market(symbol)
-        if self.venue == "coinbase":
-            return [report_of(x) for x in await self._all(self.client.fetch_open_orders, symbol, None)]
-        return [report_of(x) for x in await self._ask(self.client.fetch_open_orders(symbol), "read", symbol)]
+        return [report_of(x) for x in await self._listed(self.client.fetch_open_orders, symbol)]
 
     async def fills(self, symbol: str, since_ms: int | None = None) -> list[Fill]:
         """Return the account's executions in a market, oldest first; ``client_id`` is empty where CCXT has none."""
         self._market(symbol)
-        if self.venue == "coinbase":
-            return [fill_of(x) for x in await self._all(self.client.fetch_my_trades, symbol, since_ms)]
-        return [fill_of(x) for x in await self._ask(self.client.fetch_my_trades(symbol, since_ms), "read", symbol)]
+        return [fill_of(x) for x in await self._listed(self.client.fetch_my_trades, symbol, since_ms)]
 
-    async def _all(self, call: Callable[..., Awaitable[Any]], symbol: str, since_ms: int | None) -> list[Any]:
-        """Return all pages of a list, oldest first."""
+    async def fills_of(self, symbol: str, venue_id: str) -> list[Fill]:
+        """Return the executions of one order, oldest first."""
+        self._market(symbol)
+        params = {BY_ORDER_ID[self.venue]: venue_id} if self.venue in BY_ORDER_ID else {}
+        found = await self._listed(self.client.fetch_my_trades, symbol, None, params)
+        return [fill for fill in map(fill_of, found) if fill.venue_id == venue_id]
 
-        async def ask(asked: Awaitable[Any]) -> Any:
-            return await self._ask(asked, "read", symbol)
+    async def place_pair(self, stop: OrderRequest, target: OrderRequest) -> tuple[OrderReport, OrderReport]:
+        """Send a stop and a limit order at a target as one list, of which one cancels the other; errors as `place`.
 
-        found = [page async for page in coinbase.pages(ask, call, symbol, since_ms)]
-        return [row for page in reversed(found) for row in page]
+        Raises
+        ------
+        Usage
+            The venue takes no such pair: see ``pairs``.
+        """
+        market = self._market(stop.symbol)
+        if not self.pairs:
+            raise Usage(f"{self.venue}: no order of a venue cancels another here; rest the stop alone")
+        quantity, price = self._rounded(target, market)
+        level = self.client.price_to_precision(stop.symbol, stop.stop_price)
+        above, below = ("above", "below") if stop.side == "sell" else ("below", "above")
+        asked = {
+            "symbol": market["id"],
+            "side": stop.side.upper(),
+            "quantity": self.client.amount_to_precision(stop.symbol, quantity),
+            f"{above}Type": "LIMIT_MAKER",
+            f"{above}Price": self.client.price_to_precision(target.symbol, price),
+            f"{above}ClientOrderId": target.client_id,
+            f"{below}Type": "STOP_LOSS",
+            f"{below}StopPrice": level,
+            f"{below}ClientOrderId": stop.client_id,
+            "newOrderRespType": "FULL",
+        }
+        found = await self._ask(self.client.privatePostOrderListOco(asked), "place", stop.symbol, stop.client_id)
+        told = {one["clientOrderId"]: self.client.parse_order(one, market) for one in found["orderReports"]}
+        return report_of(told[stop.client_id], stop), report_of(told[target.client_id], target)
 
-    def _reader(self, request: OrderRequest) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
-        async def ask(asked: Awaitable[Any]) -> Any:
-            return await self._ask(asked, "read", request.symbol, request.client_id)
+    @property
+    def pairs(self) -> bool:
+        """Whether the venue takes a stop and a target of which one cancels the other."""
+        return self.venue == "binance"
 
-        return ask
+    async def watch_orders(self) -> list[OrderReport]:
+        """Wait for news of the account's orders, whoever sent them."""
+        found = await self._ask(self.client.watch_orders(), "read")
+        return [report_of(coinbase.mended(x) if self.venue == "coinbase" else x) for x in found]
+
+    async def watch_fills(self) -> list[Fill]:
+        """Wait for executions of the account's orders; venues without such a stream never answer."""
+        return [fill_of(x) for x in await self._ask(self.client.watch_my_trades(), "read")]
+
+    @property
+    def streams_fills(self) -> bool:
+        """Whether the venue streams executions."""
+        return bool(self.client.has.get("watchMyTrades"))
 
     def _market(self, symbol: str) -> dict[str, Any]:
         markets: dict[str, Any] = self.client.markets or {}
@@ -216,6 +270,26 @@ class Exchange:
                 f"expected at least {rules.min_notional:g}; nothing was sent"
             )
         return quantity, price
+
+    async def _listed(
+        self,
+        call: Callable[..., Awaitable[Any]],
+        symbol: str,
+        since_ms: int | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> list[Any]:
+        """Return a list of orders or executions, all pages of it."""
+        if self.venue == "coinbase":
+            found = [page async for page in coinbase.pages(self._reader(symbol), call, symbol, since_ms, params)]
+            return [row for page in reversed(found) for row in page]
+        rows: list[Any] = await self._ask(call(symbol, since_ms, None, params or {}), "read", symbol)
+        return rows
+
+    def _reader(self, symbol: str, client_id: str = "") -> Callable[[Awaitable[Any]], Awaitable[Any]]:
+        def ask(call: Awaitable[Any]) -> Awaitable[Any]:
+            return self._ask(call, "read", symbol, client_id)
+
+        return ask
 
     async def _ask(self, call: Awaitable[Any], kind: Call, symbol: str = "", client_id: str = "") -> Any:
         try:

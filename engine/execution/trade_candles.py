@@ -41,7 +41,7 @@ class TradeCandles:
         self._changed: dict[int, list[float]] = {}
         self._given: dict[int, list[float]] = {}  # of the newest bars, as they were given last
         self._builder: CandleBuilder | None = None
-        self._last_id: int | None = None
+        self._last_id = -1
         self._last_ns = 0
 
     def take(self, trades: Iterable[dict[str, Any]]) -> None:
@@ -55,12 +55,12 @@ class TradeCandles:
         doubted, over = len(self._doubt), self._over
         fresh = False
         for trade in sorted(map(_trade, trades), key=lambda one: one.trade_id):
-            if self._last_id is not None and trade.trade_id <= self._last_id:
+            if trade.trade_id <= self._last_id:
                 continue  # again
             fresh = True
             if self._builder is None:
                 self._builder = CandleBuilder(self.bar, since_ns=trade.time_ns + 1)
-            if self._last_id is not None and trade.trade_id > self._last_id + 1:
+            if 0 <= self._last_id < trade.trade_id - 1:
                 self._mistrust(self._last_ns, trade.time_ns)
             self._last_id, self._last_ns = trade.trade_id, trade.time_ns
             try:
@@ -78,6 +78,10 @@ class TradeCandles:
             self._show(forming)
         if self._doubt and (len(self._doubt) > doubted or (self._over > over and self._is_over(min(self._doubt)))):
             self.due_ms = min(self._doubt)
+
+    def misses(self, trade: dict[str, Any]) -> bool:
+        """Return whether a trade is later than all that were taken."""
+        return _trade(trade).trade_id > self._last_id
 
     def answered(self, rows: Iterable[list[float]]) -> None:
         """Take what REST says from ``due_ms`` on; bars that are over are not in doubt any more."""

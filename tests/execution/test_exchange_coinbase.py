@@ -18,11 +18,10 @@ from engine.execution.outcome import AskAgain, Refused, Stopped, Unknown
 from engine.execution.trade_candles import TradeCandles
 from engine.settings import Credentials, Secret
 from engine.venue.core import Venue
-from engine.venue.server import Server
 from parquet_store.errors import Failed
 from pipelines import Bars
 from tests.execution.test_exchange import settings_for
-from tests.venue.coinbase_client import KEY, SECRET, SYMBOL, made_secret, made_venue
+from tests.venue.coinbase_client import KEY, SECRET, SYMBOL, Server, made_secret, made_venue
 
 pytest.importorskip("ccxt")
 KEYS = Credentials(Secret(KEY), Secret(SECRET), None)
@@ -33,7 +32,7 @@ def asked(venue: Venue, question: Callable[[Exchange, Server], Awaitable[None]],
     """Ask a served venue, as a bot would."""
 
     async def run() -> None:
-        async with Server(venue, protocol="coinbase") as server:
+        async with Server(venue) as server:
             settings = settings_for(server.rest_url, server.stream_url, name="coinbase")
             async with Exchange(client_of(settings, keys), (keys.secret.reveal(), keys.key.reveal())) as exchange:
                 await question(exchange, server)
@@ -79,12 +78,12 @@ def test_an_order_the_venue_does_not_know_is_none_and_a_canceled_one_says_so() -
         sent = await exchange.place(resting)
         (balance,) = [x for x in await exchange.balances() if x.currency == "USD"]
         assert balance.used > 0.0
-        await exchange.cancel(sent)
+        await exchange.cancel(SYMBOL, sent.venue_id, sent.client_id)
         found = await exchange.find(resting)
         assert found is not None
         assert (found.status, found.filled) == ("canceled", 0.0)
         with pytest.raises(Unknown, match="the order may still stand"):
-            await exchange.cancel(sent)
+            await exchange.cancel(SYMBOL, sent.venue_id, sent.client_id)
 
     asked(venue, question)
 
@@ -136,9 +135,47 @@ def test_lists_longer_than_a_page_are_read_to_their_end(monkeypatch: pytest.Monk
         venue.open_bar()
         fills = await exchange.fills(SYMBOL)
         assert [int(x.trade_id.split("-")[-1], 16) for x in fills] == list(range(1, 8))
+        one = await exchange.fills_of(SYMBOL, fills[4].venue_id)
+        assert one == [fills[4]]
         monkeypatch.setattr(coinbase, "MOST_PAGES", 2)
-        with pytest.raises(Failed, match="more than 6 rows"):
+        with pytest.raises(Stopped, match="more than 6 rows"):
             await exchange.fills(SYMBOL)
+
+    asked(venue, question)
+
+
+def test_candles_are_asked_for_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coinbase, "WINDOW", 7)
+    venue = made_venue(history=150)
+    bars = venue.tapes[SYMBOL].bars
+
+    async def question(exchange: Exchange, _: Server) -> None:
+        since = int(bars.time[100])
+        assert await exchange.candles(SYMBOL, "1h", since, 30) == rows_of(bars, 100, 130)
+        assert await exchange.candles(SYMBOL, "1h", since, 1000, int(bars.time[103])) == rows_of(bars, 100, 107)
+        assert await exchange.candles(SYMBOL, "1h", int(bars.time[145]), 40) == rows_of(bars, 145, 150)
+        assert (await exchange.candles(SYMBOL, "1h"))[-1] == rows_of(bars, 149, 150)[0]
+
+    asked(venue, question)
+
+
+def test_orders_come_by_the_stream_as_they_were_sent() -> None:
+    venue = made_venue()
+
+    async def question(exchange: Exchange, _: Server) -> None:
+        assert await asyncio.wait_for(exchange.watch_orders(), 5) == [], "none is open at first"
+        watched = asyncio.create_task(exchange.watch_orders())
+        await asyncio.sleep(0.05)
+        sent = await exchange.place(BUY)
+        (seen,) = await asyncio.wait_for(watched, 5)
+        told = (seen.client_id, seen.venue_id, seen.status, seen.quantity, seen.filled, seen.kind)
+        assert told == ("lock0001", sent.venue_id, "open", 1.5, 0.0, "market")
+        watched = asyncio.create_task(exchange.watch_orders())
+        await asyncio.sleep(0.05)
+        venue.open_bar()
+        (seen,) = await asyncio.wait_for(watched, 5)
+        price = venue.tapes[SYMBOL].bars.open[20] * 1.0005
+        assert (seen.status, seen.quantity, seen.filled, seen.average_price) == ("filled", 1.5, 1.5, price)
 
     asked(venue, question)
 
@@ -299,7 +336,7 @@ def test_a_bar_of_which_trades_are_missing_is_never_given_but_asked_for() -> Non
     built.take(trades_of(venue, 17)[2:])  # three bars and a half were lost
     assert (built.changed(), built.due_ms) == ([], bars.time[13])
     built.answered(rows_of(bars, 13, 18))
-    assert built.changed() == rows_of(bars, 13, 18)
+    assert built.changed() == rows_of(bars, 14, 18), "the first is as it was"
     built.take(trades_of(venue, 18))
     assert built.due_ms == bars.time[17]
 

@@ -15,7 +15,7 @@ from engine.venue.coinbase import say
 from engine.venue.coinbase.asked import Untaken, order_of, page
 from engine.venue.coinbase.codes import Problem, not_taken
 from engine.venue.coinbase.rest import BROKERAGE, Rest, many
-from engine.venue.market import Market
+from engine.venue.market import Market, plain
 from engine.venue.order import Order, Rejected
 
 __all__ = ["Private"]
@@ -78,7 +78,7 @@ class Private:
         """Return the fees."""
         market = next(iter(self.rest.by_id.values())).market
         tier = {"pricing_tier": "Local", "usd_from": "0", "usd_to": "0"}
-        rates = {"taker_fee_rate": say.plain(market.taker_fee), "maker_fee_rate": say.plain(market.maker_fee)}
+        rates = {"taker_fee_rate": plain(market.taker_fee), "maker_fee_rate": plain(market.maker_fee)}
         done = [one for order in account.orders.values() for one in order.executions]
         return {
             "total_volume": sum(one.price * one.quantity for one in done),

@@ -13,6 +13,7 @@ from engine.venue.coinbase.asked import time_ms, whole_number
 from engine.venue.coinbase.codes import Problem, problem
 from engine.venue.coinbase.guard import Guard, Unauthorized
 from engine.venue.core import Venue
+from engine.venue.market import plain
 from engine.venue.tape import Tape
 
 __all__ = ["BROKERAGE", "Rest", "many"]
@@ -52,13 +53,14 @@ class Rest:
             "/v2/currencies/crypto": lambda request: {"data": self.currencies(fiat=False)},
             "/v2/exchange-rates": lambda request: {"data": {"currency": "USD", "rates": {}}},
         }
-        for path, answer in (
-            ("products", self.products),
-            ("products/{product_id}", self.product),
-            ("products/{product_id}/candles", self.candles),
-            ("products/{product_id}/ticker", self.trades),
-            ("product_book", self.book),
-        ):
+        products: dict[str, Callable[[web.Request], Any]] = {
+            "products": self.products,
+            "products/{product_id}": self.product,
+            "products/{product_id}/candles": self.candles,
+            "products/{product_id}/ticker": self.trades,
+            "product_book": self.book,
+        }
+        for path, answer in products.items():
             routes[f"{BROKERAGE}/market/{path}"] = answer
             self.add_signed(app, "GET", f"{BROKERAGE}/{path}", lambda _, request, body, answer=answer: answer(request))
         for path, answer in routes.items():
@@ -181,7 +183,7 @@ class Rest:
         found = tape.trades(limit, start, end)
         said = [say.trade(one, tape.market) | {"bid": "", "ask": "", "exchange": "coinbase"} for one in found]
         bids, asks = tape.book()
-        best = {"best_bid": say.plain(bids[0][0]) if bids else "", "best_ask": say.plain(asks[0][0])}
+        best = {"best_bid": plain(bids[0][0]) if bids else "", "best_ask": plain(asks[0][0])}
         return {"trades": said[::-1]} | best
 
     def book(self, request: web.Request) -> Any:
