@@ -52,7 +52,8 @@ def client_of(settings: BotSettings, credentials: Credentials | None = None) -> 
         "maxRetriesOnFailure": 0,
         "fetchMargins": False,
     } | OPTIONS.get(venue.name, {})
-    config: dict[str, Any] = {"enableRateLimit": True, "timeout": TIMEOUT_MS, "options": options}
+    throttled = not venue.is_local  # a venue on this machine says itself when it has enough
+    config: dict[str, Any] = {"enableRateLimit": throttled, "timeout": TIMEOUT_MS, "options": options}
     if credentials is not None:
         config |= {"apiKey": credentials.key.reveal(), "secret": credentials.secret.reveal()}
         if credentials.password is not None:

@@ -8,6 +8,7 @@ quantities down, so that an order is never larger than it was asked for.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final
@@ -51,6 +52,19 @@ class Exchange:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.client.close()
+
+    async def ahead_ns(self) -> int:
+        """Return how far the venue's clock is ahead of this machine's."""
+        before = time.time_ns()
+        told_ms = await self._ask(self.client.fetch_time(), "read")
+        after = time.time_ns()
+        return int(told_ms) * 1_000_000 - (before + after) // 2
+
+    async def set_leverage(self, symbol: str, leverage: float) -> None:
+        """Set the largest notional over margin of a perpetual; a whole number, rounded up."""
+        market = self._market(symbol)
+        if not market["spot"]:
+            await self._ask(self.client.set_leverage(math.ceil(leverage), symbol), "read", symbol)
 
     def rules(self, symbol: str) -> MarketRules:
         """Return what the venue asks of an order in a market.

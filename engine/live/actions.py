@@ -85,7 +85,7 @@ class Decided:
     ----------
     account : str
         The name of the sub-account.
-    open_ns : int
+    open_ns, close_ns : int
         Of the bar that closed.
     entry, exit, short_entry, short_exit : bool
     stop, target : float
@@ -102,6 +102,7 @@ class Decided:
 
     account: str
     open_ns: int
+    close_ns: int
     entry: bool
     exit: bool
     short_entry: bool

@@ -192,7 +192,9 @@ class SubAccount:
             if why:
                 row["due_side"], wanted = 0.0, 0.0
         wants = (entry, leave, short_entry, short_leave, float(stop), float(target))
-        actions.append(Decided(self.name, bar.open_ns, *wants, self.equity, self.quantity, wanted, leaves, why))
+        actions.append(
+            Decided(self.name, bar.open_ns, bar.close_ns, *wants, self.equity, self.quantity, wanted, leaves, why)
+        )
         if why:
             actions.append(Said("warning", self.name, f"no entry at the close of {bar.open_ns}: {why}"))
         if self.terms.paper:

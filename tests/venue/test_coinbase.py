@@ -318,7 +318,7 @@ def test_requests_are_counted_a_second_and_beyond_the_limit_the_answer_is_429() 
 
     async def run() -> None:
         venue = made_venue()
-        async with trading(venue, LEGACY_KEY, LEGACY_SECRET, weight_limit=60 * 12, clock=lambda: now[0]) as (client, _):
+        async with trading(venue, LEGACY_KEY, LEGACY_SECRET, weight_limit=6 * 12, clock=lambda: now[0]) as (client, _):
             now[0] += 1_000
             for left in range(11, -1, -1):
                 await client.fetch_ticker(SYMBOL)

@@ -28,7 +28,8 @@ class Coinbase:
     feed : Feed
         Where events come from.
     limits : int
-        Requests a minute of one sender.
+        A minute's budget, as other protocols have it; a second may use a sixth of it.  So by default 1,000 requests of
+        one sender, where Coinbase itself has 10 for an address and 30 for a key.
 
     Raises
     ------
@@ -44,7 +45,7 @@ class Coinbase:
             raise Usage(
                 f"venue: found {derived[0]}, expected spot markets alone: Coinbase's protocol has no others here"
             )
-        guard = Guard(venue, clock, max(1, limits // 60))
+        guard = Guard(venue, clock, max(1, limits // 6))
         self._rest = Rest(venue, guard)
         self._private = Private(self._rest)
         self._streams = Streams(venue, guard, feed)
