@@ -47,7 +47,11 @@ def test_every_command_asked_for_is_there() -> None:
             "prove",
             "export",
             "replay",
+            "tour",
+            "paper",
             "demo",
+            "live",
+            "status",
         )
     }
 
