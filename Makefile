@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 demo: setup ## the main job on real data, offline: sweep, verify, export, replay, report
-	$(BIN)/lockstep demo
+	$(BIN)/lockstep tour
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -212,6 +213,25 @@ class Store:
         """Return the content digest of a range: the same rows give the same digest, however they are stored."""
         rows = self.read(series, start, end)
         return fingerprint([rows[name].to_physical().to_numpy() for name in BARS.names])
+
+    def prefix(self, series: Series | str, last_ms: int) -> str:
+        """Return a digest of the bars that open at ``last_ms`` or before, without reading all of them.
+
+        Files of whole months stand for themselves by name, size and time of change; the rows of the last month are
+        read.  So it changes with any change of the data, and with a copy of the store, but not when bars are added.
+        """
+        files = self._files(series)
+        month = f"{to_datetime(last_ms):%Y-%m}"
+        digest = hashlib.sha256()
+        for name, path in sorted(files.items()):
+            if name < month:
+                told = path.stat()
+                digest.update(f"{name} {told.st_size} {told.st_mtime_ns}\n".encode())
+        if month in files:
+            with naming_broken_files({month: files[month]}):
+                rows = scan_files({month: files[month]}, None, last_ms + 1).collect()
+            digest.update(fingerprint([rows[name].to_physical().to_numpy() for name in BARS.names]).encode())
+        return digest.hexdigest()
 
     def meta(self, series: Series | str) -> SeriesMeta:
         """Return the calendar of a series and its bars per year, as set or as the bars show."""

@@ -12,7 +12,7 @@ from xdist.scheduler import LoadFileScheduling
 
 TOGETHER = {
     "vectorbt": (
-        "tests/cli/test_demo.py",
+        "tests/cli/test_tour.py",
         "tests/test_readme.py",
         "tests/research/test_vectorbt_orders.py",
         "tests/research/test_notebook.py",

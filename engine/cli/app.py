@@ -19,11 +19,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import chosen, config, data, demo, prove, results, search, strategies, sweep, venue, walk_forward
+from engine.cli import bot, chosen, config, data, prove, results, search, strategies, sweep, tour, venue, walk_forward
 from parquet_store.errors import LockstepError
 
 _ORDER = (
-    "demo",
+    "tour",
     "data",
     "strategies",
     "sweep",
@@ -35,6 +35,10 @@ _ORDER = (
     "export",
     "replay",
     "config",
+    "paper",
+    "demo",
+    "live",
+    "status",
     "venue",
 )
 
@@ -52,7 +56,7 @@ app = typer.Typer(
     cls=_Ordered,
     help=(
         "A research and signal engine for traders: what was swept is what runs, bit for bit.\n\n"
-        "\b\nExample:\n  lockstep demo\n  lockstep data sample\n"
+        "\b\nExample:\n  lockstep tour\n  lockstep data sample\n"
         "  lockstep sweep mean_reversion --data sample:NASDAQ:1d --param rsi_length=5:30:5 --name first\n"
         "  lockstep results first\n\n"
         "Exit status: 0 done, 1 failed, 2 asked for wrongly."
@@ -71,7 +75,8 @@ search.register(app)
 walk_forward.register(app)
 chosen.register(app)
 prove.register(app)
-demo.register(app)
+tour.register(app)
+bot.register(app)
 venue.register(app)
 
 

@@ -93,7 +93,7 @@ def venue(
                 )
                 await asyncio.Event().wait()
             else:
-                await play(exchange, speed)
+                await play(exchange, speed, server.control)
                 print("all bars are played", file=told, flush=True)
 
     with contextlib.suppress(asyncio.CancelledError):

@@ -8,6 +8,7 @@ quantities down, so that an order is never larger than it was asked for.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final
@@ -19,7 +20,9 @@ from parquet_store.errors import Refuse, Usage, unknown
 
 __all__ = ["Exchange"]
 
-BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "okx": "clOrdId"}  # how a venue is asked for an order by our id
+# how a venue is asked for an order by our id, and for executions by its own
+BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "binanceusdm": "origClientOrderId", "okx": "clOrdId"}
+BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_id"}
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
 
 
@@ -46,6 +49,19 @@ class Exchange:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.client.close()
+
+    async def ahead_ns(self) -> int:
+        """Return how far the venue's clock is ahead of this machine's."""
+        before = time.time_ns()
+        told_ms = await self._ask(self.client.fetch_time(), "read")
+        after = time.time_ns()
+        return int(told_ms) * 1_000_000 - (before + after) // 2
+
+    async def set_leverage(self, symbol: str, leverage: float) -> None:
+        """Set the largest notional over margin of a perpetual; a whole number, rounded up."""
+        market = self._market(symbol)
+        if not market["spot"]:
+            await self._ask(self.client.set_leverage(math.ceil(leverage), symbol), "read", symbol)
 
     def rules(self, symbol: str) -> MarketRules:
         """Return what the venue asks of an order in a market.
@@ -129,12 +145,10 @@ class Exchange:
                 return None
             raise
 
-    async def cancel(self, report: OrderReport) -> None:
+    async def cancel(self, symbol: str, venue_id: str, client_id: str = "") -> None:
         """Cancel an order; Unknown if the venue cannot say that it did."""
-        self._market(report.symbol)
-        await self._ask(
-            self.client.cancel_order(report.venue_id, report.symbol), "cancel", report.symbol, report.client_id
-        )
+        self._market(symbol)
+        await self._ask(self.client.cancel_order(venue_id, symbol), "cancel", symbol, client_id)
 
     async def open_orders(self, symbol: str) -> list[OrderReport]:
         """Return the account's orders in a market that may still fill, whoever sent them."""
@@ -145,6 +159,61 @@ class Exchange:
         """Return the account's executions in a market, oldest first; ``client_id`` is empty where CCXT has none."""
         self._market(symbol)
         return [fill_of(x) for x in await self._ask(self.client.fetch_my_trades(symbol, since_ms), "read", symbol)]
+
+    async def fills_of(self, symbol: str, venue_id: str) -> list[Fill]:
+        """Return the executions of one order, oldest first."""
+        self._market(symbol)
+        params = {BY_ORDER_ID[self.venue]: venue_id} if self.venue in BY_ORDER_ID else {}
+        found = await self._ask(self.client.fetch_my_trades(symbol, None, None, params), "read", symbol)
+        return [fill for fill in map(fill_of, found) if fill.venue_id == venue_id]
+
+    async def place_pair(self, stop: OrderRequest, target: OrderRequest) -> tuple[OrderReport, OrderReport]:
+        """Send a stop and a limit order at a target as one list, of which one cancels the other; errors as `place`.
+
+        Raises
+        ------
+        Usage
+            The venue takes no such pair: see ``pairs``.
+        """
+        market = self._market(stop.symbol)
+        if not self.pairs:
+            raise Usage(f"{self.venue}: no order of a venue cancels another here; rest the stop alone")
+        quantity, price = self._rounded(target, market)
+        level = self.client.price_to_precision(stop.symbol, stop.stop_price)
+        above, below = ("above", "below") if stop.side == "sell" else ("below", "above")
+        asked = {
+            "symbol": market["id"],
+            "side": stop.side.upper(),
+            "quantity": self.client.amount_to_precision(stop.symbol, quantity),
+            f"{above}Type": "LIMIT_MAKER",
+            f"{above}Price": self.client.price_to_precision(target.symbol, price),
+            f"{above}ClientOrderId": target.client_id,
+            f"{below}Type": "STOP_LOSS",
+            f"{below}StopPrice": level,
+            f"{below}ClientOrderId": stop.client_id,
+            "newOrderRespType": "FULL",
+        }
+        found = await self._ask(self.client.privatePostOrderListOco(asked), "place", stop.symbol, stop.client_id)
+        told = {one["clientOrderId"]: self.client.parse_order(one, market) for one in found["orderReports"]}
+        return report_of(told[stop.client_id], stop), report_of(told[target.client_id], target)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether the venue takes a stop and a target of which one cancels the other."""
+        return self.venue == "binance"
+
+    async def watch_orders(self) -> list[OrderReport]:
+        """Wait for news of the account's orders, whoever sent them."""
+        return [report_of(x) for x in await self._ask(self.client.watch_orders(), "read")]
+
+    async def watch_fills(self) -> list[Fill]:
+        """Wait for executions of the account's orders; venues without such a stream never answer."""
+        return [fill_of(x) for x in await self._ask(self.client.watch_my_trades(), "read")]
+
+    @property
+    def streams_fills(self) -> bool:
+        """Whether the venue streams executions."""
+        return bool(self.client.has.get("watchMyTrades"))
 
     def _market(self, symbol: str) -> dict[str, Any]:
         markets: dict[str, Any] = self.client.markets or {}

@@ -210,7 +210,7 @@ class Together:
         self.check_canaries()
         parts = [self.last.tobytes(), self.memory.tobytes(), self.cells.tobytes(), self.roles.tobytes()]
         body = b"".join(parts)
-        return MAGIC + self._belongs() + hashlib.sha256(body).digest() + body
+        return MAGIC + self.digest + hashlib.sha256(body).digest() + body
 
     def restore(self, data: bytes) -> None:
         """Go on where ``checkpoint`` was taken; as it was before if the bytes are refused.
@@ -224,7 +224,7 @@ class Together:
         if head != MAGIC or hashlib.sha256(body).digest() != check:
             raise Failed("checkpoint: damaged or not a checkpoint; replay the history from its origin instead")
         into = (self.last, self.memory, self.cells, self.roles.reshape(-1))
-        if own != self._belongs() or len(body) != sum(x.nbytes for x in into):
+        if own != self.digest or len(body) != sum(x.nbytes for x in into):
             raise Failed(
                 "checkpoint: belongs to other symbols, programs or kernels; replay the history from its origin"
             )
@@ -244,7 +244,9 @@ class Together:
         """Copy and pickle by checkpoint: addresses are never shared or sent."""
         return Together.resume, (self.programs, self.checkpoint())
 
-    def _belongs(self) -> bytes:
+    @property
+    def digest(self) -> bytes:
+        """What a checkpoint belongs to: symbols, programs and the kernels they use, 32 bytes."""
         digest = hashlib.sha256()
         for symbol, program in self.programs:
             name = symbol.encode()

@@ -6,7 +6,15 @@ Knows no venue beyond its name, opens no connection, and keeps secrets out of th
 from __future__ import annotations
 
 from engine.settings.live import live_summary, refuse_unsafe
-from engine.settings.model import BotSettings, FeedSettings, Limits, ManifestSettings, OrderSettings, VenueSettings
+from engine.settings.model import (
+    BotSettings,
+    FeedSettings,
+    Limits,
+    ManifestSettings,
+    OrderSettings,
+    PaperSettings,
+    VenueSettings,
+)
 from engine.settings.read import load_settings, parse_settings
 from engine.settings.secret import Credentials, Secret, credential_names, load_credentials
 
@@ -17,6 +25,7 @@ __all__ = [
     "Limits",
     "ManifestSettings",
     "OrderSettings",
+    "PaperSettings",
     "Secret",
     "VenueSettings",
     "credential_names",

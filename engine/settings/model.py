@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-__all__ = ["BotSettings", "FeedSettings", "Limits", "ManifestSettings", "OrderSettings", "VenueSettings"]
+__all__ = [
+    "BotSettings",
+    "FeedSettings",
+    "Limits",
+    "ManifestSettings",
+    "OrderSettings",
+    "PaperSettings",
+    "VenueSettings",
+]
 
 MARKETS = {
     "binance": ("spot", "perpetual"),
@@ -101,11 +109,15 @@ class ManifestSettings(_Frozen):
         As CCXT writes them.
     share : float
         Of the account, above 0; all symbols together.
+    history : str
+        Stored bars to start from, where they have another name than the venue's series, as in ``sample:NASDAQ:1d``;
+        for a manifest with one symbol.
     """
 
     path: Place
     symbols: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
     share: Fraction
+    history: str = ""
 
     @field_validator("path", mode="before")
     @classmethod
@@ -159,6 +171,13 @@ class FeedSettings(_Frozen):
         return self
 
 
+class PaperSettings(_Frozen):
+    """What a paper account has, in quote currency, and how long its orders take to the venue."""
+
+    cash: Annotated[float, Field(gt=0.0)] = 10_000.0
+    latency_seconds: Annotated[float, Field(ge=0.0, le=60.0)] = 0.0
+
+
 class OrderSettings(_Frozen):
     """How a position is entered and left: ``market``, or ``limit`` until ``deadline_seconds`` and then cancelled."""
 
@@ -209,6 +228,7 @@ class BotSettings(_Frozen):
     venue: VenueSettings
     feed: FeedSettings = FeedSettings()
     orders: OrderSettings = OrderSettings()
+    paper: PaperSettings = PaperSettings()
     limits: Limits = Limits()
     manifests: Annotated[tuple[ManifestSettings, ...], Field(min_length=1, strict=False)]
 

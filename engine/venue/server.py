@@ -1,20 +1,17 @@
-"""The local exchange on a port, and what drives its time: a speed, or a client that says when it is ready.
-
-Control, for lockstep: ``POST /control/open`` and ``/control/close`` play the halves of a bar, ``/control/release`` a
-whole one; each answers ``{"time": ms, "played": whether there was a bar}``.  ``GET /control/state`` tells the time.
-"""
+"""The local exchange on a port, and what drives its time: a speed, or a client that says when it is ready."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web
 
 from engine.venue.binance.guard import Guard
 from engine.venue.binance.rest import Rest
 from engine.venue.binance.stream import Streams
+from engine.venue.control import Control
 from engine.venue.core import Venue
 from parquet_store.errors import Usage
 
@@ -37,7 +34,7 @@ class Server:
     port : int
         0 for a free one.
     lockstep : bool
-        Whether there are control routes.
+        Whether bars are played on command, over the control routes.
     clock : callable
         The server's time in ms, by which signed requests are dated.
     weight_limit : int
@@ -65,10 +62,8 @@ class Server:
         guard = Guard(venue, clock, weight_limit)
         Rest(venue, guard).add_to(self.app)
         Streams(venue, guard).add_to(self.app)
-        if lockstep:
-            for name, step in (("open", venue.open_bar), ("close", self._close), ("release", venue.release)):
-                self.app.router.add_post(f"/control/{name}", self._control(step))
-            self.app.router.add_get("/control/state", self._control(lambda: False))
+        self.control = Control(venue, lockstep=lockstep)
+        self.control.add_to(self.app)
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Server:
@@ -101,22 +96,8 @@ class Server:
         """Where bars are released."""
         return f"http://127.0.0.1:{self.port}/control"
 
-    def _close(self) -> bool:
-        self.venue.close_bar()
-        return True
 
-    def _control(self, step: Callable[[], bool]) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def handle(request: web.Request) -> web.Response:
-            try:
-                played = step()
-            except Usage as found:
-                return web.json_response({"error": str(found)}, status=409)
-            return web.json_response({"time": self.venue.time_ms, "played": played})
-
-        return handle
-
-
-async def play(venue: Venue, speed: float) -> None:
+async def play(venue: Venue, speed: float, control: Control | None = None) -> None:
     """Play all bars, ``speed`` seconds of venue time a second; the first half of a bar at its open, then its close.
 
     Raises
@@ -126,6 +107,8 @@ async def play(venue: Venue, speed: float) -> None:
     """
     if not speed > 0.0:
         raise Usage(f"venue: speed is {speed:g}, expected a number above 0")
+    if control is not None:
+        control.speed = speed
     loop = asyncio.get_running_loop()
     begin, first = loop.time(), venue.time_ms
     while venue.open_bar():

@@ -70,7 +70,7 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[] 0"
-    assert "lockstep demo" in done.stdout
+    assert "lockstep tour" in done.stdout
 
 
 def test_the_module_answers_from_a_process_of_its_own() -> None:

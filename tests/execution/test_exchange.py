@@ -84,12 +84,12 @@ def test_an_order_the_venue_does_not_know_is_none_and_a_canceled_one_says_so() -
         assert await exchange.find(BUY) is None
         resting = replace(BUY, kind="limit", price=venue.tapes[SYMBOL].last * 0.5, client_id="lock0002")
         sent = await exchange.place(resting)
-        await exchange.cancel(sent)
+        await exchange.cancel(sent.symbol, sent.venue_id, sent.client_id)
         found = await exchange.find(resting)
         assert found is not None
         assert (found.status, found.filled) == ("canceled", 0.0)
         with pytest.raises(Unknown, match="the order may still stand"):
-            await exchange.cancel(sent)
+            await exchange.cancel(sent.symbol, sent.venue_id, sent.client_id)
 
     asked(venue, question)
 

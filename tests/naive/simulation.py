@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tests.naive.sizing import Costs, Reading, Sizing, affordable, order_quantity
+from tests.naive.sizing import Costs, Reading, Sizing, affordable, on_grid, order_quantity
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -130,7 +130,7 @@ class _Account:
 
     def on_tick(self, level: float) -> float:
         tick = self.costs.price_tick
-        return math.floor(level / tick + 0.5) * tick if tick > 0.0 else level
+        return on_grid(math.floor(level / tick + 0.5), tick) if tick > 0.0 else level
 
     def enter(self, t: int, side: int, quantity: float, price: float, stop: float, target: float) -> None:
         """Open at a fill price that has its slippage; NaN distance: no such order."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,12 @@ class Reading:
 
 def floor_to_step(quantity: float, step: float) -> float:
     """Round down to a multiple of the step, a hair below the next one counting as that one; step 0: as it is."""
-    return math.floor(quantity / step + 1e-9) * step if step > 0.0 else quantity
+    return on_grid(math.floor(quantity / step + 1e-9), step) if step > 0.0 else quantity
+
+
+def on_grid(count: int, step: float) -> float:
+    """Return so many steps as the decimal number a venue would read."""
+    return float(count * Decimal(repr(step)))
 
 
 def _stepped(quantity: float, costs: Costs) -> float:

@@ -80,9 +80,25 @@ def public_client(venue: str, market: str, url: str = "") -> Any:
         options["fetchMarkets"] = {"types": [TYPES[venue][market]]}
     client = getattr(module, name)({"enableRateLimit": True, "timeout": TIMEOUT_MS, "options": options})
     client.has["fetchCurrencies"] = False  # not needed, and asked with a signature
+    _distrust(client)
     if url:
         _point(client, url)
     return client
+
+
+def _distrust(client: Any) -> None:
+    """Let a client refuse an answer that is no JSON: CCXT reads it as an empty one, as if there were no bars."""
+    from ccxt.base.errors import BadResponse
+
+    passed_on = client.on_rest_response
+
+    def read(code: int, reason: str, url: str, *rest: Any) -> Any:
+        body = passed_on(code, reason, url, *rest)
+        if 200 <= code < 300 and client.parse_json(body) is None:
+            raise BadResponse(f"{client.id} answered {code} with what is no JSON, {len(body)} characters")
+        return body
+
+    client.on_rest_response = read
 
 
 def _point(client: Any, url: str) -> None:

@@ -1,4 +1,4 @@
-"""``lockstep demo``: the whole way, offline, on real bars, with the same functions the other commands use."""
+"""``lockstep tour``: the whole way, offline, on real bars, with the same functions the other commands use."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ REASON = "the demo shows the whole way, and trades nothing"
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("demo")(demo)
+    app.command("tour")(tour)
 
 
-def demo(store: StorePath = None, json: AsJson = False) -> None:
+def tour(store: StorePath = None, json: AsJson = False) -> None:
     """Load the sample, sweep it, verify, choose, export, replay and report: all of it, in a few minutes.
 
     \b
     Example:
-      lockstep demo
-      lockstep demo --store /tmp/demo
+      lockstep tour
+      lockstep tour --store /tmp/demo
     """
     from engine.live.replay import replay
     from engine.manifest import load_manifest

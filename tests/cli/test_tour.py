@@ -1,4 +1,4 @@
-"""``lockstep demo``: the same way with a smaller grid; and the grid it really takes."""
+"""``lockstep tour``: the same way with a smaller grid; and the grid it really takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.cli import demo, main
+from engine.cli import main, tour
 from engine.manifest import load_manifest
 from engine.research.space import Space
 from engine.strategies import find_strategy
@@ -29,7 +29,7 @@ SMALL = (
 
 
 def test_the_grid_has_a_hundred_thousand_legal_combinations_and_every_switch() -> None:
-    asked = demo.request()
+    asked = tour.request()
     space = Space.of(find_strategy(asked.strategy), asked.values)
     assert space.size >= 100_000
     assert asked.verify == 25
@@ -43,8 +43,8 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shrink the grid to 64 combinations, of which 2 are verified."""
     if find_spec("vectorbt") is None:
         pytest.skip("the check needs vectorbt, of the extra research")
-    monkeypatch.setattr(demo, "GRID", SMALL)
-    monkeypatch.setattr(demo, "VERIFIED", 2)
+    monkeypatch.setattr(tour, "GRID", SMALL)
+    monkeypatch.setattr(tour, "VERIFIED", 2)
 
 
 @pytest.mark.usefixtures("smaller")
@@ -58,7 +58,7 @@ def test_the_demo_goes_all_the_way_says_where_everything_is_and_can_be_repeated(
     assert "buy and hold" in said
     assert "how likely is it luck?" in said
     assert re.search(r"lockstep export \S+ is refused: .* may\s+well\s+be\s+luck", said, re.DOTALL)
-    assert f'--despite "{demo.REASON}"' in said
+    assert f'--despite "{tour.REASON}"' in said
     assert "median" in said
     files = {}
     for word in ("manifest", "report"):
@@ -76,7 +76,7 @@ def test_the_demo_goes_all_the_way_says_where_everything_is_and_can_be_repeated(
     assert again["replay"]["mismatches"] == 0
     assert Path(again["files"]["manifest"]) == files["manifest"]
     assert load_manifest(files["manifest"]).digest == again["export"]["digest"]
-    assert math.isfinite(again["sweep"]["benchmark"][demo.SOURCE]["sharpe"])
+    assert math.isfinite(again["sweep"]["benchmark"][tour.SOURCE]["sharpe"])
     assert files["manifest"].read_bytes() == manifest
     assert again["sweep"]["best"] == best
 

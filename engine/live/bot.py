@@ -1,0 +1,197 @@
+"""A bot from settings to its last word: the journal opened, the venue asked, the loop run, everything closed.
+
+What the run says of itself lies beside the journal: ``status.json``, whole at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine.execution.client import client_of
+from engine.execution.exchange import Exchange
+from engine.live.actions import Action, Decided
+from engine.live.clock import Clock, PlayedClock
+from engine.live.journal import Journal
+from engine.live.lockstep import Lockstep
+from engine.live.loop import Loop
+from engine.live.node import Node
+from engine.live.start import clock_of, load_plan, setup_of
+from engine.live.status import STATUS, status_of, write_status
+from engine.settings import BotSettings, load_credentials, refuse_unsafe
+from parquet_store import Store
+
+__all__ = ["Result", "event_loop", "run_bot"]
+
+STATUS_S: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Attributes
+    ----------
+    loop : Loop
+        As it ended.
+    bars : int
+        Bars digested, of all series.
+    entries : int
+        Entries of the journal.
+    """
+
+    loop: Loop
+    bars: int
+    entries: int
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop: uvloop's where it is there, else Python's own."""
+    try:
+        import uvloop
+    except ImportError:  # not on this system
+        return asyncio.new_event_loop()
+    made: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return made
+
+
+async def run_bot(
+    settings: BotSettings,
+    *,
+    yes: bool,
+    say: Callable[[str], None],
+    bars: int | None = None,
+    listener: Callable[[Sequence[Action], int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Run a bot until it is stopped by SIGTERM or Ctrl-C, or the local venue has no more bars.
+
+    Parameters
+    ----------
+    settings : BotSettings
+    yes : bool
+        The second yes, for live trading.
+    say : callable
+        Told what a person should know while it starts.
+    bars : int, optional
+        With a local venue in lockstep: play so many, then end.
+    listener : callable, optional
+        Called with (actions, venue time in ns) after each step that had any.
+    progress : callable, optional
+        Called with the number of bars just played, in lockstep.
+
+    Raises
+    ------
+    Usage, Failed
+        Something is missing, wrong or refused; nothing was sent.
+    """
+    refuse_unsafe(settings, yes=yes)
+    plan = load_plan(settings)
+    credentials = None if settings.mode == "paper" else load_credentials(settings.venue.name, settings.venue.keys_from)
+    hidden: tuple[str, ...] = ()
+    if credentials is not None:
+        parts = (credentials.key, credentials.secret, credentials.password)
+        hidden = tuple(part.reveal() for part in parts if part is not None)
+    async with AsyncExitStack() as stack:
+        journal = stack.enter_context(Journal(settings.journal))
+        trader = await stack.enter_async_context(Exchange(client_of(settings, credentials), hidden))
+        feed = trader
+        if settings.feed.candles_from not in ("", settings.venue.name):
+            other = settings.venue.model_copy(
+                update={"name": settings.feed.candles_from, "rest_url": "", "stream_url": ""}
+            )
+            feed = await stack.enter_async_context(Exchange(client_of(settings.model_copy(update={"venue": other}))))
+        venue = None if settings.mode == "paper" else trader
+        clock, control = await clock_of(settings, feed)
+        setup = await setup_of(settings, plan, Store.open(settings.store), feed, venue, clock, say)
+        await asyncio.to_thread(journal.append, clock.now_ns(), "setup", setup.as_json(), True)
+        loop = Loop(setup)
+        lags: dict[str, int] = {}
+        node = Node(
+            loop,
+            feed,
+            venue,
+            journal,
+            clock,
+            tick_s=0.0 if control else tick_of(clock),
+            calm_s=0.0 if isinstance(clock, PlayedClock) else 1.0,
+            listener=following(loop, lags, listener),
+        )
+        place = settings.journal.parent / STATUS
+
+        def told(running: bool) -> dict[str, Any]:
+            return status_of(loop, settings.mode, clock.now_ns(), running=running, lags_ns=lags)
+
+        until = None
+        if control and isinstance(clock, PlayedClock):
+            until = driven(Lockstep(node, control, clock), bars, progress)
+        gc.collect()
+        gc.freeze()
+        publishing = asyncio.create_task(published(place, told))
+        try:
+            with stopping_by_signal(node):
+                await node.run(until)
+        finally:
+            publishing.cancel()
+            gc.unfreeze()
+            await asyncio.to_thread(write_status, place, told(False))
+        await asyncio.to_thread(journal.append, clock.now_ns(), "ended", {"bars": loop.bars}, True)
+        return Result(loop, loop.bars, journal.sequence)
+
+
+async def driven(lockstep: Lockstep, bars: int | None, progress: Callable[[int], None] | None) -> None:
+    """Drive a local venue once the streams had a moment to connect; what they miss, REST is asked for."""
+    await asyncio.sleep(0.2)
+    await lockstep.play(bars, progress)
+
+
+def tick_of(clock: Clock) -> float:
+    """Return how often to look at a clock, s."""
+    speed = clock.speed if isinstance(clock, PlayedClock) else 1.0
+    return min(0.25, max(0.02, 0.25 / max(1.0, speed / 60.0)))
+
+
+def following(
+    loop: Loop, lags: dict[str, int], listener: Callable[[Sequence[Action], int], None] | None
+) -> Callable[[Sequence[Action], int], None]:
+    """Return a listener that notes how late each series was decided on."""
+    series_of = {one.name: one.series for one in loop.setup.placements}
+
+    def heard(actions: Sequence[Action], time_ns: int) -> None:
+        for action in actions:
+            if isinstance(action, Decided):
+                lags[series_of[action.account]] = time_ns - action.close_ns
+        if listener is not None:
+            listener(actions, time_ns)
+
+    return heard
+
+
+async def published(place: Path, told: Callable[[bool], dict[str, Any]]) -> None:
+    """Write the status again and again, on another thread."""
+    while True:
+        await asyncio.to_thread(write_status, place, told(True))
+        await asyncio.sleep(STATUS_S)
+
+
+@contextlib.contextmanager
+def stopping_by_signal(node: Node) -> Iterator[None]:
+    """End the run cleanly on SIGTERM and Ctrl-C."""
+    running = asyncio.get_running_loop()
+    added = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # not here, or not in the main thread
+            running.add_signal_handler(number, node.stop)
+            added.append(number)
+    try:
+        yield
+    finally:
+        for number in added:
+            running.remove_signal_handler(number)

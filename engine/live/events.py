@@ -1,0 +1,156 @@
+"""What can happen to a live run: plain records, each with the venue's time, that fit into the journal and out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from engine.execution.orders import Fill, OrderReport
+from pipelines.candles import Candle
+
+__all__ = [
+    "AccountStreamCut",
+    "CallFailed",
+    "CandlesAnswered",
+    "CandlesStreamed",
+    "ClockAdvanced",
+    "Event",
+    "FillsSeen",
+    "OrderAbsent",
+    "OrderSeen",
+    "Stopping",
+    "StreamCut",
+    "pack",
+    "unpack",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CandlesStreamed:
+    """The stream showed candles of a series, a forming one too."""
+
+    series: str
+    candles: tuple[Candle, ...]
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CandlesAnswered:
+    """REST answered what was asked for from ``from_ns`` to ``to_ns``; the request left at ``sent_ns``."""
+
+    series: str
+    candles: tuple[Candle, ...]
+    from_ns: int
+    to_ns: int
+    sent_ns: int
+    whole: bool
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCut:
+    """The connection of a series' stream was lost or made anew."""
+
+    series: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStreamCut:
+    """The connection of the account's stream was lost or made anew: what happened meanwhile is to be asked for."""
+
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAdvanced:
+    """Time passed."""
+
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSeen:
+    """The venue said how an order stands: in its answer, in the stream, or asked."""
+
+    report: OrderReport
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillsSeen:
+    """The venue told executions."""
+
+    fills: tuple[Fill, ...]
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAbsent:
+    """The venue was asked for an order by our id and knows none such."""
+
+    client_id: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A call about an order failed; ``meaning`` is that of ``engine.execution.outcome``."""
+
+    client_id: str
+    call: Literal["place", "cancel", "find"]
+    meaning: Literal["retry", "refuse", "halt", "unknown"]
+    message: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The run was told to end: nothing new is entered, what rests at the venue stays."""
+
+    time_ns: int
+
+
+Event = (
+    CandlesStreamed
+    | CandlesAnswered
+    | StreamCut
+    | AccountStreamCut
+    | ClockAdvanced
+    | OrderSeen
+    | FillsSeen
+    | OrderAbsent
+    | CallFailed
+    | Stopping
+)
+EVENTS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in typing.get_args(Event)}
+_RECORDS: Final[dict[str, type[Any]]] = {"candles": Candle, "fills": Fill, "report": OrderReport}
+
+
+def pack(record: Any) -> dict[str, Any]:
+    """Return a record as plain data under its own name; NaN becomes null on the way to the file."""
+    return {type(record).__name__: dataclasses.asdict(record)}
+
+
+def unpack(data: dict[str, Any]) -> Event:
+    """Return the event of its plain data."""
+    ((name, fields),) = data.items()
+    return typing.cast(Event, _record(EVENTS[name], fields))
+
+
+def _record(kind: type[Any], fields: dict[str, Any]) -> Any:
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):
+        value = fields[item.name]
+        inner = _RECORDS.get(item.name)
+        if isinstance(value, list):
+            value = tuple(_record(inner, one) for one in value) if inner else tuple(value)
+        elif isinstance(value, dict) and inner:
+            value = _record(inner, value)
+        elif value is None and item.type == "float":
+            value = math.nan
+        values[item.name] = value
+    return kind(**values)

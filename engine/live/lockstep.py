@@ -1,0 +1,91 @@
+"""Driving a local venue bar by bar: the next half is released once everything the last one caused is done.
+
+A bar is played as: open; what was due fills, and what protects it rests at the venue; then the range; then the close
+and the decision.  So a run over recorded bars is the simulation's order of things, whatever the speed of the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+
+from engine.live.clock import PlayedClock
+from engine.live.events import AccountStreamCut, ClockAdvanced
+from engine.live.node import Node
+from parquet_store.errors import Failed
+from pipelines.candles import Candle
+
+__all__ = ["Lockstep"]
+
+_MS: Final = 1_000_000
+PATIENCE_S: Final = 2.0
+
+
+class Lockstep:
+    """A node and the local venue it trades at, in step.
+
+    Parameters
+    ----------
+    node : Node
+        Made with ``tick_s=0`` and this clock.
+    control_url : str
+        Of the venue, as in ``http://127.0.0.1:8899/control``.
+    clock : PlayedClock
+    patience_s : float
+        How long the streams are waited for before REST is relied on.
+    """
+
+    def __init__(self, node: Node, control_url: str, clock: PlayedClock, *, patience_s: float = PATIENCE_S) -> None:
+        self.node, self.control_url, self.clock, self.patience_s = node, control_url, clock, patience_s
+        self.bars = 0
+
+    async def play(self, bars: int | None = None, progress: Callable[[int], None] | None = None) -> int:
+        """Play bars until none is left, or so many; return how many were.
+
+        Raises
+        ------
+        Failed
+            The venue does not answer as one in lockstep.
+        """
+        async with aiohttp.ClientSession() as session:
+            while bars is None or self.bars < bars:
+                told = await self._half(session, "open")
+                if not told["played"]:
+                    break
+                await self._caught_up(told, told["time"] * _MS)
+                told = await self._half(session, "close")
+                grace_ns = self.node.loop.setup.feed.grace_ns
+                await self._caught_up(told, (told["time"] + 1) * _MS + grace_ns)
+                self.bars += 1
+                if progress is not None:
+                    progress(1)
+        return self.bars
+
+    async def _caught_up(self, told: dict[str, Any], now_ns: int) -> None:
+        """Wait for the streams, then let time pass, ask for all orders, and wait until everything is done."""
+        node = self.node
+        for series, (symbol, _) in node.symbols.items():
+            row = told["candles"].get(symbol)
+            if row is not None:
+                shown = Candle(int(row[0]) * _MS, *(float(value) for value in row[1:]))
+                await node.streamed(series, shown, self.patience_s)
+        node.flush()
+        self.clock.set(now_ns)
+        if any(account.tickets for account in node.loop.accounts):
+            node.put(AccountStreamCut(now_ns))  # asks for every order: fills before decisions
+        await node.settled()
+        node.put(ClockAdvanced(now_ns))
+        await node.settled()
+
+    async def _half(self, session: aiohttp.ClientSession, name: str) -> dict[str, Any]:
+        url = f"{self.control_url}/{name}"
+        try:
+            async with session.post(url) as answer:
+                if answer.status != 200:
+                    raise Failed(f"{url}: status {answer.status}; start the venue with --lockstep")
+                told: dict[str, Any] = await answer.json()
+                return told
+        except aiohttp.ClientError as error:
+            raise Failed(f"{url}: no answer ({error}); is the local venue running?") from None

@@ -1,0 +1,295 @@
+"""The live loop's core: events in, actions out, nothing else.
+
+``Loop.step`` asks nobody, knows no clock and no chance: the same setup and the same events give the same actions and
+the same state, byte for byte.  Whoever runs it (``engine.live.node``) journals events and actions, and does them.
+
+Within one step all events are taken first, then the bars they closed: every series advances by its next closed bar in
+one compiled call, the sub-accounts decide, and so on until no closed bar is left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import numpy as np
+
+from engine.execution.orders import Fill
+from engine.graph.together import Together
+from engine.live.actions import Action, FetchCandles, FindOrder, PlaceOrder, PlacePair, Reconnect, Said
+from engine.live.candle_actions import Absent, CandleAction, Closed, Corrected, Fetch, Rejected, Stale
+from engine.live.closing import ClosingRule
+from engine.live.events import (
+    AccountStreamCut,
+    CallFailed,
+    CandlesAnswered,
+    CandlesStreamed,
+    ClockAdvanced,
+    Event,
+    FillsSeen,
+    OrderAbsent,
+    OrderSeen,
+    Stopping,
+    StreamCut,
+)
+from engine.live.setup import Setup
+from engine.live.subaccount import ClosedBar, SubAccount
+from parquet_store.moments import to_text
+from parquet_store.timeframe import Timeframe
+from pipelines.candles import Candle
+
+__all__ = ["Loop"]
+
+_MS: Final = 1_000_000
+
+
+class Loop:
+    """The state of a run.
+
+    Parameters
+    ----------
+    setup : Setup
+
+    Attributes
+    ----------
+    together : Together
+        All programs.
+    accounts : tuple of SubAccount
+        In the order of the setup's placements.
+    time_ns : int
+        The venue's, of the latest event.
+    halted : dict of str to str
+        Series no entry is decided on any more, and why.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.together = Together.resume([(one.series, one.program) for one in setup.placements], setup.state)
+        self.accounts = tuple(
+            SubAccount(one.name, one.symbol, one.program, one.digest, one.costs, setup.terms)
+            for one in setup.placements
+        )
+        feed = setup.feed
+        frames = {one.series: Timeframe.parse(one.timeframe) for one in setup.placements}
+        self.rules = {
+            series: ClosingRule(
+                frame,
+                setup.lasts[series],
+                confirm=feed.confirm,
+                grace_ns=feed.grace_ns,
+                absence_ns=feed.absence_ns,
+                stale_ns=feed.stale_ns,
+            )
+            for series, frame in frames.items()
+        }
+        self.time_ns = 0
+        self.halted: dict[str, str] = {}
+        self.bars = 0
+        self._frames = frames
+        self._on: dict[str, list[int]] = {series: [] for series in frames}
+        for k, one in enumerate(setup.placements):
+            self._on[one.series].append(k)
+        self._trails = {one.series for one in setup.placements if one.program.trailing}
+        self._closed: dict[str, deque[Candle]] = {series: deque() for series in frames}
+        self._forming = {series: candle.open_ns for series, candle in setup.lasts.items()}
+        self._opened: dict[str, float] = {}
+        self._owner: dict[str, int] = {}
+        self._ids: dict[str, str] = {}
+        self._unclaimed: dict[str, list[Fill]] = {}
+        self._stopping = False
+        self._take: dict[type[Any], Callable[[Any], list[Action]]] = {
+            CandlesStreamed: self._streamed,
+            CandlesAnswered: self._answered,
+            StreamCut: self._cut,
+            AccountStreamCut: self._account_cut,
+            ClockAdvanced: self._clock,
+            OrderSeen: self._order,
+            FillsSeen: self._fills,
+            OrderAbsent: self._absent,
+            CallFailed: self._failed,
+            Stopping: self._stop,
+        }
+
+    def step(self, events: Iterable[Event]) -> list[Action]:
+        """Take events and return what to do, in order."""
+        actions: list[Action] = []
+        for event in events:
+            self.time_ns = max(self.time_ns, event.time_ns)
+            actions += self._take[type(event)](event)
+        while any(self._closed.values()):
+            actions += self._advance()
+        for series, price in self._opened.items():
+            for k in self._on[series]:
+                actions += self._own(k, self.accounts[k].bar_opened(price, self.time_ns))
+        self._opened.clear()
+        return actions
+
+    def owner(self, client_id: str) -> int:
+        """Return which account an order belongs to, -1 if to none."""
+        return self._owner.get(client_id, -1)
+
+    # --- candles
+
+    def _streamed(self, event: CandlesStreamed) -> list[Action]:
+        series = event.series
+        actions = self._candles(series, self.rules[series].stream(event.candles, event.time_ns))
+        if series in self._trails and event.candles:
+            newest = max(event.candles, key=lambda candle: candle.open_ns)
+            if newest.open_ns > self._forming[series]:
+                self._forming[series] = newest.open_ns
+                self._opened[series] = newest.open
+        return actions
+
+    def _answered(self, event: CandlesAnswered) -> list[Action]:
+        asked = Fetch(event.from_ns, event.to_ns)
+        told = self.rules[event.series].answered(event.candles, asked, event.sent_ns, whole=event.whole)
+        return self._candles(event.series, told)
+
+    def _cut(self, event: StreamCut) -> list[Action]:
+        return self._candles(event.series, self.rules[event.series].cut(event.time_ns))
+
+    def _account_cut(self, event: AccountStreamCut) -> list[Action]:
+        return [FindOrder(ticket.request) for account in self.accounts for ticket in account.tickets.values()]
+
+    def _clock(self, event: ClockAdvanced) -> list[Action]:
+        actions: list[Action] = []
+        for series, rule in self.rules.items():
+            actions += self._candles(series, rule.at(event.time_ns))
+        for k, account in enumerate(self.accounts):
+            if account.tickets:
+                actions += self._own(k, account.clock(event.time_ns))
+        return actions
+
+    def _candles(self, series: str, told: list[CandleAction]) -> list[Action]:
+        """Keep the bars that closed, and turn the rest of what the rule says into actions."""
+        actions: list[Action] = []
+        for one in told:
+            if isinstance(one, Closed):
+                self._closed[series].append(one.candle)
+            elif isinstance(one, Fetch):
+                actions.append(FetchCandles(series, one.from_ns, one.to_ns))
+            elif isinstance(one, Stale):
+                actions.append(Said("warning", series, f"the stream said nothing new for {one.silent_ns / 1e9:.1f} s"))
+                actions.append(Reconnect(series))
+            elif isinstance(one, Rejected):
+                text = f"a candle of {moment(one.candle.open_ns)} {one.reason}: taken for not seen"
+                actions.append(Said("warning", series, text))
+            elif isinstance(one, Absent):
+                actions.append(Said("info", series, f"the venue has no bar at {moment(one.open_ns)}"))
+            elif isinstance(one, Corrected):
+                actions.append(self._corrected(series, one))
+        return actions
+
+    def _corrected(self, series: str, one: Corrected) -> Said:
+        """Take note that a bar decided on has become another one: nothing is undone, and nothing entered any more."""
+        at = moment(one.open_ns)
+        self.halted[series] = f"the bar of {at} was corrected after it was decided on; start again to trade on"
+        return Said("error", series, f"bar {at} was {prices(one.old)}, and is {prices(one.new)}: no entry from here on")
+
+    def _advance(self) -> list[Action]:
+        """Advance every series by its next closed bar, and decide."""
+        together = self.together
+        due = sorted((together.place[series], series) for series, bars in self._closed.items() if bars)
+        candles = [self._closed[series].popleft() for _, series in due]
+        count = len(due)
+        symbols, numbers, bars = np.empty(count, np.int64), np.empty(count, np.int64), np.empty((count, 5))
+        for k, ((place, series), candle) in enumerate(zip(due, candles, strict=True)):
+            symbols[k] = place
+            numbers[k] = self._frames[series].number(candle.open_ns // _MS)
+            bars[k] = candle.open, candle.high, candle.low, candle.close, candle.volume
+        roles = together.advance(symbols, numbers, bars).tolist()
+        self.bars += count
+        actions: list[Action] = []
+        for k, ((_, series), candle) in enumerate(zip(due, candles, strict=True)):
+            number = int(numbers[k])
+            close_ns = self._frames[series].close_ms(number) * _MS
+            late = self._late(series, number, close_ns)
+            for p in self._on[series]:
+                bar = ClosedBar(
+                    number, candle.open_ns, close_ns, candle.open, candle.high, candle.low, candle.close, roles[p]
+                )
+                actions += self._own(p, self.accounts[p].digest_bar(bar, self.time_ns, late))
+        return actions
+
+    def _late(self, series: str, number: int, close_ns: int) -> str:
+        """Return why no entry may follow from a bar; empty if one may."""
+        if self._stopping:
+            return "the run is ending"
+        if series in self.halted:
+            return self.halted[series]
+        if self._closed[series] or self.time_ns >= self._frames[series].close_ms(number + 1) * _MS:
+            return f"it came {(self.time_ns - close_ns) / 1e9:.1f} s after its close, when the next bar was over too"
+        return ""
+
+    # --- orders
+
+    def _own(self, k: int, actions: list[Action]) -> list[Action]:
+        for action in actions:
+            if isinstance(action, PlaceOrder):
+                self._owner[action.request.client_id] = k
+            elif isinstance(action, PlacePair):
+                self._owner[action.stop.client_id] = self._owner[action.target.client_id] = k
+        return actions
+
+    def _order(self, event: OrderSeen) -> list[Action]:
+        report = event.report
+        k = self._owner.get(report.client_id)
+        if k is None or report.client_id not in self.accounts[k].tickets:
+            return []  # a person's order, or one that is done
+        account = self.accounts[k]
+        actions: list[Action] = []
+        if report.venue_id:
+            self._ids[report.venue_id] = report.client_id
+            early = self._unclaimed.pop(report.venue_id, None)
+            if early:
+                actions = account.fills_seen(account.tickets[report.client_id], early, self.time_ns)
+        if report.client_id in account.tickets:
+            actions += account.order_seen(report, self.time_ns)
+        return self._own(k, actions)
+
+    def _fills(self, event: FillsSeen) -> list[Action]:
+        actions: list[Action] = []
+        found: dict[str, list[Fill]] = {}
+        for fill in event.fills:
+            client_id = fill.client_id if fill.client_id in self._owner else self._ids.get(fill.venue_id, "")
+            if client_id:
+                found.setdefault(client_id, []).append(fill)
+            else:
+                self._unclaimed.setdefault(fill.venue_id, []).append(fill)
+        while len(self._unclaimed) > 256:  # of a person's orders
+            self._unclaimed.pop(next(iter(self._unclaimed)))
+        for client_id, fills in found.items():
+            k = self._owner[client_id]
+            ticket = self.accounts[k].tickets.get(client_id)
+            if ticket is not None:
+                actions += self._own(k, self.accounts[k].fills_seen(ticket, fills, self.time_ns))
+        return actions
+
+    def _absent(self, event: OrderAbsent) -> list[Action]:
+        k = self._owner.get(event.client_id)
+        if k is None or event.client_id not in self.accounts[k].tickets:
+            return []
+        return self._own(k, self.accounts[k].absent(event.client_id, self.time_ns))
+
+    def _failed(self, event: CallFailed) -> list[Action]:
+        k = self._owner.get(event.client_id)
+        if k is None or event.client_id not in self.accounts[k].tickets:
+            return [Said("warning", event.client_id, event.message)]
+        return self._own(k, self.accounts[k].failed(event))
+
+    def _stop(self, event: Stopping) -> list[Action]:
+        self._stopping = True
+        return [Said("info", "run", "ending: nothing is entered any more; what rests at the venue stays there")]
+
+
+def moment(time_ns: int) -> str:
+    """Return a time as text."""
+    return to_text(time_ns // _MS)
+
+
+def prices(candle: Candle | None) -> str:
+    """Return a bar in words."""
+    if candle is None:
+        return "no bar"
+    return f"{candle.open:g} {candle.high:g} {candle.low:g} {candle.close:g} x {candle.volume:g}"

@@ -1,0 +1,369 @@
+"""What runs the loop: streams and answers in, journal, actions out; asyncio on one thread, the journal on another.
+
+One consumer takes all events that are there, steps, writes events and actions to the journal, and only then lets the
+actions go.  Orders of one sub-account leave in order, those of several side by side.  A call's failure comes back as
+an event, told by `engine.execution.outcome`; nothing is repeated here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from engine.execution.exchange import Exchange
+from engine.execution.outcome import Told
+from engine.live.actions import (
+    Action,
+    CancelOrder,
+    FetchCandles,
+    FetchFills,
+    FindOrder,
+    PlaceOrder,
+    PlacePair,
+    Reconnect,
+)
+from engine.live.clock import Clock
+from engine.live.events import (
+    AccountStreamCut,
+    CallFailed,
+    CandlesAnswered,
+    CandlesStreamed,
+    ClockAdvanced,
+    Event,
+    FillsSeen,
+    OrderAbsent,
+    OrderSeen,
+    Stopping,
+    StreamCut,
+    pack,
+)
+from engine.live.journal import Journal
+from engine.live.loop import Loop
+from pipelines.candles import Candle
+
+__all__ = ["Node"]
+
+_MS: Final = 1_000_000
+SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
+BACKOFF_S: Final = (0.05, 0.2, 1.0, 2.0, 5.0)
+
+
+class Node:
+    """A run.
+
+    Parameters
+    ----------
+    loop : Loop
+    feed : Exchange
+        Where candles come from.
+    venue : Exchange or None
+        Where orders go; None on paper.
+    journal : Journal
+    clock : Clock
+    tick_s : float
+        How often the clock is looked at; 0: never, somebody else puts `ClockAdvanced`.
+    calm_s : float
+        How often a forming candle is passed on at most; what closes a bar is passed on at once.
+    listener : callable, optional
+        Called with (actions, venue time in ns) after each step that had any.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        feed: Exchange,
+        venue: Exchange | None,
+        journal: Journal,
+        clock: Clock,
+        *,
+        tick_s: float = 0.25,
+        calm_s: float = 1.0,
+        listener: Callable[[Sequence[Action], int], None] | None = None,
+    ) -> None:
+        self.loop, self.feed, self.venue, self.journal, self.clock = loop, feed, venue, journal, clock
+        self.tick_s, self.calm_s, self.listener = tick_s, calm_s, listener
+        self.latest: dict[str, Candle] = {}  # the stream's newest candle, by series
+        self.symbols = {one.series: (one.symbol, one.timeframe) for one in loop.setup.placements}
+        self._events: list[Event] = []
+        self._wake = asyncio.Event()
+        self._calm = asyncio.Event()
+        self._news = asyncio.Event()
+        self._busy = False
+        self._calls: set[asyncio.Task[None]] = set()
+        self._chains: dict[int, asyncio.Task[None]] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._held: dict[str, tuple[Candle, float]] = {}
+        self._writer = ThreadPoolExecutor(1, "journal")
+        self._group: asyncio.TaskGroup | None = None
+        self._ended = asyncio.Event()
+
+    # --- from outside
+
+    def put(self, event: Event) -> None:
+        """Hand in an event."""
+        self._events.append(event)
+        self._calm.clear()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the run: nothing is entered any more, calls under way are waited for."""
+        self._ended.set()
+
+    async def settled(self) -> None:
+        """Wait until no event is left and no call is under way."""
+        while self._events or self._busy or self._calls or self._chains:
+            if self._calls or self._chains:
+                await asyncio.wait([*self._calls, *self._chains.values()])
+                await asyncio.sleep(0)
+            else:
+                await self._calm.wait()
+
+    async def streamed(self, series: str, candle: Candle, patience_s: float) -> bool:
+        """Wait until the stream has shown a candle as it is, or a later one; False if it did not in time."""
+        end = asyncio.get_running_loop().time() + patience_s
+        while True:
+            latest = self.latest.get(series)
+            if latest is not None and (latest == candle or latest.open_ns > candle.open_ns):
+                return True
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0.0:
+                return False
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), left)
+
+    def flush(self) -> None:
+        """Pass on the forming candles that are held back."""
+        for series, (candle, _) in list(self._held.items()):
+            self._pass(series, (candle,))
+
+    # --- the run
+
+    async def run(self, until: Awaitable[Any] | None = None) -> None:
+        """Run until ``stop`` is called, or what is awaited is done; then end cleanly."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                tasks = [group.create_task(self._consume())]
+                for series in self.symbols:
+                    self._watch(series)
+                if self.venue is not None:
+                    tasks.append(group.create_task(self._watch_orders(self.venue)))
+                    if self.venue.streams_fills:
+                        tasks.append(group.create_task(self._watch_fills(self.venue)))
+                if self.tick_s:
+                    tasks.append(group.create_task(self._tick()))
+                if until is not None:
+                    await until
+                else:
+                    await self._ended.wait()
+                self.flush()
+                self.put(Stopping(self.clock.now_ns()))
+                await self.settled()
+                for task in (*tasks, *self._watchers.values()):
+                    task.cancel()
+        finally:
+            self._group = None
+            self._writer.shutdown()
+
+    async def _consume(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._events:
+                batch, self._events, self._busy = self._events, [], True
+                try:
+                    actions = self.loop.step(batch)
+                    writing = self._write(batch, actions)
+                    if any(isinstance(action, SENDS) for action in actions):
+                        await writing
+                    for action in actions:
+                        self._do(action)
+                finally:
+                    self._busy = False
+                if actions and self.listener is not None:
+                    self.listener(actions, self.loop.time_ns)
+            self._calm.set()
+
+    def _write(self, batch: Sequence[Event], actions: Sequence[Action]) -> asyncio.Future[int]:
+        time_ns = self.loop.time_ns
+        entries: list[tuple[int, str, Any]] = [(time_ns, "events", list(batch)), (time_ns, "actions", list(actions))]
+        if not actions:
+            del entries[1]
+        running = asyncio.get_running_loop()
+        return running.run_in_executor(self._writer, self._append, entries)
+
+    def _append(self, entries: list[tuple[int, str, list[Any]]]) -> int:
+        try:
+            return self.journal.append_many([(at, kind, [pack(one) for one in body]) for at, kind, body in entries])
+        except Exception as error:
+            self._fault = error
+            raise
+
+    # --- streams
+
+    def _watch(self, series: str) -> None:
+        assert self._group is not None
+        before = self._watchers.get(series)
+        if before is not None:
+            before.cancel()
+        self._watchers[series] = self._group.create_task(self._watch_candles(series))
+
+    async def _watch_candles(self, series: str) -> None:
+        symbol, timeframe = self.symbols[series]
+        failures = 0
+        while True:
+            try:
+                rows = await self.feed.watch_candles(symbol, timeframe)
+            except Told:
+                self.put(StreamCut(series, self.clock.now_ns()))
+                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            self._see(series, candles_of(rows))
+
+    def _see(self, series: str, candles: Sequence[Candle]) -> None:
+        """Take candles of the stream; a forming one alone is passed on only so often."""
+        if not candles:
+            return
+        held, newest = self._held.get(series), max(candles, key=lambda candle: candle.open_ns)
+        now = asyncio.get_running_loop().time()
+        self.latest[series] = newest
+        self._news.set()
+        if held is not None and len(candles) == 1 and newest.open_ns == held[0].open_ns and now < held[1] + self.calm_s:
+            self._held[series] = newest, held[1]
+            return
+        before = () if held is None or any(c.open_ns == held[0].open_ns for c in candles) else (held[0],)
+        self._pass(series, (*before, *candles))
+        self._held[series] = newest, now
+
+    def _pass(self, series: str, candles: tuple[Candle, ...]) -> None:
+        self._held.pop(series, None)
+        self.put(CandlesStreamed(series, candles, self.clock.now_ns()))
+
+    async def _watch_orders(self, venue: Exchange) -> None:
+        failures = 0
+        while True:
+            try:
+                reports = await venue.watch_orders()
+            except Told:
+                self.put(AccountStreamCut(self.clock.now_ns()))
+                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            for report in reports:
+                self.put(OrderSeen(report, self.clock.now_ns()))
+
+    async def _watch_fills(self, venue: Exchange) -> None:
+        failures = 0
+        while True:
+            try:
+                fills = await venue.watch_fills()
+            except Told:  # the orders' stream says that it was cut
+                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            self.put(FillsSeen(tuple(fills), self.clock.now_ns()))
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self.tick_s)
+            self.flush()
+            self.put(ClockAdvanced(self.clock.now_ns()))
+
+    # --- actions
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, FetchCandles):
+            self._call(self._fetch(action))
+        elif isinstance(action, Reconnect):
+            self.put(StreamCut(action.series, self.clock.now_ns()))
+            self._watch(action.series)
+        elif isinstance(action, PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills):
+            if self.venue is None:
+                return
+            request = action.stop if isinstance(action, PlacePair) else action.request
+            owner = self.loop.owner(request.client_id)
+            before = self._chains.get(owner)
+            self._chains[owner] = task = self._call(self._after(before, self._order(self.venue, action)))
+            task.add_done_callback(lambda done: self._chains.pop(owner) if self._chains.get(owner) is done else None)
+
+    def _call(self, call: Any) -> asyncio.Task[None]:
+        assert self._group is not None
+        task = self._group.create_task(call)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        return task
+
+    async def _after(self, before: asyncio.Task[None] | None, call: Awaitable[None]) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        await call
+
+    async def _fetch(self, action: FetchCandles) -> None:
+        symbol, timeframe = self.symbols[action.series]
+        sent_ns, failures = self.clock.now_ns(), 0
+        while True:
+            try:
+                rows = await self.feed.candles(symbol, timeframe, action.from_ns // _MS, 1000)
+                break
+            except Told:  # the rule asks again by itself
+                if failures >= len(BACKOFF_S):
+                    return
+                await asyncio.sleep(BACKOFF_S[failures])
+                failures += 1
+                sent_ns = self.clock.now_ns()
+        found = candles_of(rows)
+        whole = len(found) < 1000
+        now_ns = self.clock.now_ns()
+        self.put(CandlesAnswered(action.series, found, action.from_ns, action.to_ns, sent_ns, whole, now_ns))
+
+    async def _order(
+        self, venue: Exchange, action: PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills
+    ) -> None:
+        request = action.stop if isinstance(action, PlacePair) else action.request
+        call: Any = "find"
+        try:
+            if isinstance(action, PlaceOrder):
+                call = "place"
+                self._seen([await venue.place(request)])
+            elif isinstance(action, PlacePair):
+                call = "place"
+                self._seen(await venue.place_pair(action.stop, action.target))
+            elif isinstance(action, FetchFills):
+                fills = tuple(await venue.fills_of(request.symbol, action.venue_id))
+                self.put(FillsSeen(fills, self.clock.now_ns()))
+            else:
+                if isinstance(action, CancelOrder):
+                    call = "cancel"
+                    await venue.cancel(request.symbol, action.venue_id, request.client_id)
+                    call = "find"
+                found = await venue.find(request)
+                if found is None:
+                    self.put(OrderAbsent(request.client_id, self.clock.now_ns()))
+                else:
+                    self._seen([found])
+        except Told as error:
+            outcome, now_ns = error.outcome, self.clock.now_ns()
+            self.put(CallFailed(request.client_id, call, outcome.meaning, outcome.message, now_ns))
+            if isinstance(action, PlacePair):
+                self.put(CallFailed(action.target.client_id, call, outcome.meaning, outcome.message, now_ns))
+
+    def _seen(self, reports: Iterable[Any]) -> None:
+        for report in reports:
+            self.put(OrderSeen(report, self.clock.now_ns()))
+
+
+def candles_of(rows: Sequence[Sequence[Any]]) -> tuple[Candle, ...]:
+    """Return CCXT's rows of [ms, open, high, low, close, volume] as candles; rows with holes are left out."""
+    return tuple(
+        Candle(int(row[0]) * _MS, *(float(value) for value in row[1:6]))
+        for row in rows
+        if len(row) >= 6 and None not in row[:6]
+    )

@@ -1,0 +1,495 @@
+"""The part of an account that one program has on one symbol: the simulation's own account, moved by real fills.
+
+At each close the simulation's kernel marks the account and decides, with its sizes; what it decides becomes orders.
+A fill moves cash, quantity and levels by the simulation's own formulas, so that the same fills leave the same bytes.
+What has no order, on paper or as the shadow that Kelly's rule follows, is filled by the simulation's kernel too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.execution.orders import Fill, OrderReport, OrderRequest
+from engine.graph.program import Program
+from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOrder, PlaceOrder, PlacePair, Said, Traded
+from engine.live.events import CallFailed
+from engine.live.ticket import Leg, Ticket, client_id_of
+from engine.simulate import REASONS, Costs, formulas
+from engine.simulate.account import TRADE, close_bar, new_account, open_bar
+from engine.simulate.costs import sizing_numbers
+from engine.simulate.formulas import KELLY, KELLY_WINDOW, SIGNAL, STOP, TARGET
+
+__all__ = ["ClosedBar", "SubAccount", "Terms"]
+
+_to_tick = formulas.to_tick.py_func  # type: ignore[attr-defined]
+_unit_return = formulas.unit_return.py_func  # type: ignore[attr-defined]
+_SECOND: Final = 1_000_000_000
+MOST_ATTEMPTS: Final = 5
+NAN: Final = float("nan")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a sub-account trades.
+
+    Attributes
+    ----------
+    spot : bool
+        Whether what is held is bound by resting orders, so that they go before the position can be left.
+    paper : bool
+        Whether the simulation's kernel fills, and nothing is sent.
+    limit : bool
+        Whether positions are entered and left by limit orders at the last close.
+    deadline_ns : int
+        After which a limit order is cancelled; what was to be left then goes at market.
+    pairs : bool
+        Whether the venue takes a stop and a target of which one cancels the other.
+    """
+
+    spot: bool = True
+    paper: bool = False
+    limit: bool = False
+    deadline_ns: int = 20 * _SECOND
+    pairs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBar:
+    """A bar as the programs saw it: its number, open and close time in ns, prices, the values of a program's roles."""
+
+    number: int
+    open_ns: int
+    close_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    roles: tuple[float, ...]
+
+
+class SubAccount:
+    """One program's account on one symbol.
+
+    Parameters
+    ----------
+    name : str
+        Of the sub-account, for people.
+    symbol : str
+    program : Program
+    digest : str
+        Of the manifest; part of every client id.
+    costs : Costs
+        The manifest's, with the venue's own steps.
+    terms : Terms
+
+    Attributes
+    ----------
+    account : ndarray of ``ACCOUNT``, shape (1,)
+    bars : int
+        Bars digested.
+    tickets : dict of str to Ticket
+        Orders by our id, as long as they are live.
+    halted : str
+        Why nothing is entered any more; empty while it trades.
+    """
+
+    def __init__(self, name: str, symbol: str, program: Program, digest: str, costs: Costs, terms: Terms) -> None:
+        self.name, self.symbol, self.program, self.digest = name, symbol, program, digest
+        self.base = symbol.partition("/")[0]
+        self.costs, self.terms = costs, terms
+        self._costs, self._sizing = costs.numbers(), sizing_numbers(program.sizing)
+        self._rules = (program.role("stop") is not None, program.role("target") is not None, program.max_hold)
+        self.account, self._trades = new_account(costs.initial_cash), np.zeros(64, TRADE)
+        self._row = self.account[0]
+        self.bars = 0
+        self.tickets: dict[str, Ticket] = {}
+        self.halted = ""
+        self._recent: deque[tuple[int, int]] = deque(maxlen=8)  # number and close time of the last bars
+        self._attempts: dict[tuple[int, Leg], int] = {}
+        self._leaving = -1  # the reason of the exit under way
+        self._entered = 0.0  # quantity of the entry, also while it is left in parts
+        self._exit = (0.0, 0.0, 0.0)  # quantity, notional, fee of the exit so far
+        self._cash_before = self._base_fee = 0.0
+        self._due = (0.0, NAN, NAN)  # side and distances of the entry under way
+
+    # --- what is known
+
+    @property
+    def trades(self) -> NDArray[Any]:
+        """Closed trades, dtype ``TRADE``; bars are counted from the first one digested."""
+        return self._trades[: int(self._row["trades"])]
+
+    @property
+    def quantity(self) -> float:
+        """The position, base currency, negative when short."""
+        return float(self._row["quantity"])
+
+    @property
+    def equity(self) -> float:
+        """At the last close, quote currency."""
+        return float(self._row["equity"])
+
+    @property
+    def waits(self) -> bool:
+        """Whether an order is on its way that the venue has not answered for or told all fills of."""
+        return any(t.status in ("sent", "unknown") or t.untold or t.cancelling for t in self.tickets.values())
+
+    def live(self, leg: Leg) -> Ticket | None:
+        """Return the live order of a leg."""
+        return next((t for t in self.tickets.values() if t.leg == leg and t.live), None)
+
+    # --- a bar closed
+
+    def digest_bar(self, bar: ClosedBar, time_ns: int, late: str = "") -> list[Action]:
+        """Mark the account at a close, decide, and return what to send.
+
+        Parameters
+        ----------
+        bar : ClosedBar
+        time_ns : int
+            Venue time.
+        late : str
+            Why no entry may follow from this bar; empty if one may.
+        """
+        row = self._row
+        if self._trades.size < row["trades"] + 2:
+            self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
+        actions: list[Action] = []
+        before, working = int(row["trades"]), self.live("entry")
+        if self.terms.paper or (row["quantity"] == 0.0 and (row["side"] != 0.0 or self._shadow_due())):
+            if not self.terms.paper:
+                row["due_quantity"] = 0.0
+                if working:
+                    row["due_side"] = 0.0
+            open_bar(
+                self.account, self._trades, self.bars, bar.open, bar.high, bar.low,
+                self.program.trailing, self._sizing, self._costs,
+            )  # fmt: skip
+            actions += [self._traded(k) for k in range(before, int(row["trades"]))]
+        elif row["quantity"] != 0.0:
+            row["best"] = max(row["best"], bar.high) if row["side"] > 0.0 else min(row["best"], bar.low)
+        if not self.terms.paper:
+            row["due_side"], row["due_close"] = 0.0, 0
+        entry, leave, short_entry, short_leave = (x == x and x != 0.0 for x in bar.roles[:4])
+        stop, target = bar.roles[4], bar.roles[5]
+        close_bar(
+            self.account, bar.close, entry, leave, short_entry, short_leave, stop, target,
+            self._rules, self._sizing, self._costs,
+        )  # fmt: skip
+        self.bars += 1
+        self._recent.append((bar.number, bar.close_ns))
+        self._attempts.clear()
+        wanted = float(row["due_side"] * row["due_quantity"]) if row["due_side"] != 0.0 else 0.0
+        leaves = bool(row["due_close"] and row["quantity"] != 0.0)
+        why = ""
+        if wanted != 0.0:
+            why = self.halted or late or ("the entry before is not done yet" if working else "")
+            if why:
+                row["due_side"], wanted = 0.0, 0.0
+        wants = (entry, leave, short_entry, short_leave, float(stop), float(target))
+        actions.append(
+            Decided(self.name, bar.open_ns, bar.close_ns, *wants, self.equity, self.quantity, wanted, leaves, why)
+        )
+        if why:
+            actions.append(Said("warning", self.name, f"no entry at the close of {bar.open_ns}: {why}"))
+        if self.terms.paper:
+            return actions
+        if leaves:
+            self._leaving = int(row["due_close"]) - 1
+            if working:
+                actions += self._cancel(working)
+            actions += self._pursue_exit(time_ns, bar.close)
+        if wanted != 0.0:
+            self._due = (float(row["due_side"]), float(row["due_stop"]), float(row["due_target"]))
+            actions.append(self._place("entry", abs(wanted), time_ns, bar.close))
+        if self._row["quantity"] != 0.0 and not leaves:
+            actions += self._follow(float(row["best"]), time_ns)
+        return actions
+
+    def bar_opened(self, price: float, time_ns: int) -> list[Action]:
+        """Take note of the first price of a new bar: a trailing stop follows it."""
+        row = self._row
+        if self.terms.paper or row["quantity"] == 0.0 or self._leaving >= 0:
+            return []
+        best = max(row["best"], price) if row["side"] > 0.0 else min(row["best"], price)
+        return self._follow(float(best), time_ns)
+
+    def _shadow_due(self) -> bool:
+        return bool(self._row["due_side"] != 0.0 and not self._row["due_quantity"] > 0.0)
+
+    # --- orders out
+
+    def _request(self, leg: Leg, quantity: float, **more: Any) -> OrderRequest:
+        number = self._recent[-1][0] if self._recent else 0
+        attempt = self._attempts[number, leg] = self._attempts.get((number, leg), 0) + 1
+        side = self._due[0] if leg == "entry" else -float(self._row["side"])
+        return OrderRequest(
+            self.symbol,
+            "buy" if side > 0.0 else "sell",
+            more.pop("kind", "market"),
+            quantity,
+            client_id_of(self.digest, self.symbol, number, leg, attempt),
+            reduce_only=leg != "entry",
+            **more,
+        )
+
+    def _send(self, request: OrderRequest, leg: Leg, time_ns: int, *, paired: bool = False) -> OrderRequest:
+        deadline = time_ns + self.terms.deadline_ns if request.kind == "limit" and leg in ("entry", "exit") else 0
+        self.tickets[request.client_id] = Ticket(request, leg, time_ns, paired, deadline_ns=deadline)
+        return request
+
+    def _place(self, leg: Leg, quantity: float, time_ns: int, close: float) -> PlaceOrder:
+        more: dict[str, Any] = {}
+        if self.terms.limit and close == close:
+            more = {"kind": "limit", "price": float(_to_tick(close, self.costs.price_tick))}
+        return PlaceOrder(self._send(self._request(leg, quantity, **more), leg, time_ns))
+
+    def _pursue_exit(self, time_ns: int, close: float = NAN) -> list[Action]:
+        """Leave the position: what binds it first, where it is bound."""
+        if self._leaving < 0 or self._row["quantity"] == 0.0 or self.live("exit"):
+            return []
+        resting = [t for t in self.tickets.values() if t.leg in ("stop", "target") and t.live]
+        if self.terms.spot and resting:
+            return [action for ticket in resting for action in self._cancel(ticket)]
+        number = self._recent[-1][0] if self._recent else 0
+        if self._attempts.get((number, "exit"), 0) >= MOST_ATTEMPTS:
+            return [Said("error", self.name, f"the position could not be left in {MOST_ATTEMPTS} attempts: leave it")]
+        return [self._place("exit", abs(self.quantity), time_ns, close)]
+
+    def _cancel(self, ticket: Ticket) -> list[Action]:
+        ticket.cancelling = True
+        if ticket.cancel_sent or (ticket.paired and any(t.cancel_sent for t in self._pair_of(ticket))):
+            return []
+        if not ticket.venue_id:
+            return [FindOrder(ticket.request)]
+        ticket.cancel_sent = True
+        return [CancelOrder(ticket.request, ticket.venue_id)]
+
+    def _pair_of(self, ticket: Ticket) -> list[Ticket]:
+        return [t for t in self.tickets.values() if t.paired and t is not ticket]
+
+    def _protect(self, time_ns: int, legs: tuple[Leg, ...] = ("stop", "target")) -> list[Action]:
+        """Rest a stop and a target for what is held."""
+        row, held = self._row, abs(self.quantity)
+        levels: dict[Leg, float] = {leg: float(row[leg]) for leg in legs if row[leg] == row[leg]}
+        pair = len(levels) == 2 and self.terms.pairs and self.terms.spot
+        made: list[OrderRequest] = []
+        for leg, level in levels.items():
+            more: dict[str, Any] = {"kind": "stop" if leg == "stop" else "take_profit", "stop_price": level}
+            if leg == "target" and self.terms.spot:
+                more = {"kind": "limit", "price": level}
+            made.append(self._send(self._request(leg, held, **more), leg, time_ns, paired=pair))
+        if pair:
+            return [PlacePair(*made)]
+        return [PlaceOrder(request) for request in made]
+
+    def _follow(self, best: float, time_ns: int) -> list[Action]:
+        """Move a trailing stop to where the best price puts it."""
+        row = self._row
+        trail = float(row["trail"])
+        if trail != trail:
+            return []
+        level = float(_to_tick(best * (1.0 - float(row["side"]) * trail), self.costs.price_tick))
+        resting = self.live("stop")
+        if resting is None or resting.cancelling or level == resting.request.stop_price:
+            row["stop"] = level
+            return []
+        row["stop"] = level
+        return self._cancel(resting)  # the new one is placed when the old one is gone
+
+    # --- what the venue says
+
+    def order_seen(self, report: OrderReport, time_ns: int) -> list[Action]:
+        """Take a report of one of its orders."""
+        ticket = self.tickets[report.client_id]
+        ticket.reports(report)
+        if ticket.untold:
+            return [FetchFills(ticket.request, ticket.venue_id, ticket.sent_ns)]
+        if ticket.live and ticket.cancelling and not ticket.cancel_sent:
+            return self._cancel(ticket)
+        return self._progress(ticket, time_ns)
+
+    def fills_seen(self, ticket: Ticket, fills: list[Fill], time_ns: int) -> list[Action]:
+        """Take executions of one of its orders, known ones too."""
+        actions: list[Action] = []
+        for fill in fills:
+            fees = ticket.takes(fill, self.base, self.costs.fee)
+            if fees is None:
+                continue
+            if ticket.leg == "entry":
+                self._enter(ticket, fees[1], fill.time_ns)
+            else:
+                actions += self._leave(ticket, fill, fees[0])
+        if ticket.status in ("sent", "unknown") and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
+            ticket.status = "filled"
+        return actions + self._progress(ticket, time_ns)
+
+    def failed(self, event: CallFailed) -> list[Action]:
+        """Take the failure of a call about one of its orders."""
+        ticket = self.tickets[event.client_id]
+        said = [Said("warning", self.name, event.message)]
+        ticket.failures += 1
+        if event.call == "place":
+            if event.meaning == "retry" and ticket.failures < MOST_ATTEMPTS:
+                return [*said, PlaceOrder(ticket.request)]
+            if event.meaning == "unknown":
+                ticket.status = "unknown"
+                return [*said, FindOrder(ticket.request)]
+            ticket.status = "rejected"
+            if event.meaning == "halt":
+                self.halted = event.message
+            return [*said, *self._progress(ticket, event.time_ns)]
+        if event.call == "cancel":
+            if event.meaning == "retry" and ticket.failures < MOST_ATTEMPTS:
+                return [*said, CancelOrder(ticket.request, ticket.venue_id)]
+            ticket.ask_ns = 0
+            return [*said, FindOrder(ticket.request)]
+        ticket.ask_ns = event.time_ns + _SECOND
+        return list(said)
+
+    def absent(self, client_id: str, time_ns: int) -> list[Action]:
+        """Take note that the venue knows no such order; said twice, a little apart, there is none."""
+        ticket = self.tickets[client_id]
+        ticket.absent += 1
+        if ticket.absent < 2:
+            ticket.ask_ns = time_ns + 2 * _SECOND
+            return []
+        ticket.status = "rejected"
+        said = Said("warning", self.name, f"the venue has no order {client_id} ({ticket.leg}): it was not taken")
+        return [said, *self._progress(ticket, time_ns)]
+
+    def clock(self, time_ns: int) -> list[Action]:
+        """Take note of the time: deadlines of limit orders, orders to be asked for again."""
+        actions: list[Action] = []
+        for ticket in list(self.tickets.values()):
+            if ticket.deadline_ns and time_ns >= ticket.deadline_ns and ticket.live:
+                ticket.deadline_ns = 0
+                actions += self._cancel(ticket)
+            if ticket.ask_ns and time_ns >= ticket.ask_ns:
+                ticket.ask_ns = 0
+                actions.append(FindOrder(ticket.request))
+        return actions
+
+    # --- what follows
+
+    def _progress(self, ticket: Ticket, time_ns: int) -> list[Action]:
+        """Do what follows once an order is done."""
+        if ticket.live or self.tickets.pop(ticket.request.client_id, None) is None:
+            return []
+        if ticket.leg == "entry":
+            return self._entered_all(ticket, time_ns)
+        pair = self._pair_of(ticket) if ticket.paired else []
+        if pair:  # its end is told by the venue, or asked for
+            return [FindOrder(other.request) for other in pair if not other.ask_ns]
+        if self._row["quantity"] == 0.0:
+            return []
+        if ticket.leg == "exit":
+            text = f"the exit order ended {ticket.status} with {self.quantity:g} left; it is sent again"
+            return [Said("warning", self.name, text), *self._pursue_exit(time_ns)]
+        if self._leaving >= 0:
+            return self._pursue_exit(time_ns)
+        if ticket.status == "rejected":  # a position without its stop is not held
+            self._leaving = STOP if ticket.leg == "stop" else TARGET
+            text = f"the venue did not take the {ticket.leg}: the position is left at market"
+            return [Said("error", self.name, text), *self._pursue_exit(time_ns)]
+        return self._protect(time_ns) if ticket.paired else self._protect(time_ns, (ticket.leg,))
+
+    def _entered_all(self, ticket: Ticket, time_ns: int) -> list[Action]:
+        row = self._row
+        side, stop, target = self._due
+        if ticket.filled == 0.0:
+            said: list[Action] = [Said("warning", self.name, f"the entry ended {ticket.status} with nothing filled")]
+            if self._sizing.kind == KELLY and ticket.status in ("expired", "canceled"):
+                row["due_side"], row["due_quantity"] = side, 0.0  # followed as a shadow, as in the simulation
+                row["due_stop"], row["due_target"] = stop, target
+            else:
+                row["due_side"] = 0.0
+            return said
+        price, tick = float(row["entry_price"]), self.costs.price_tick
+        row["stop"], row["target"] = _to_tick(price - side * stop, tick), _to_tick(price + side * target, tick)
+        if self.program.trailing:
+            row["trail"] = stop / price
+            row["stop"] = _to_tick(price * (1.0 - side * float(row["trail"])), tick)
+        return self._pursue_exit(time_ns) if self._leaving >= 0 else self._protect(time_ns)
+
+    def _enter(self, ticket: Ticket, base_fee: float, time_ns: int) -> None:
+        row, side = self._row, self._due[0]
+        first = len(ticket.fills) == 1
+        if first:
+            if row["side"] != 0.0:  # a shadow that was to be left at this open
+                self._leave_shadow(ticket.price)
+            self._cash_before = float(row["cash"])
+            self._entered = 0.0
+            row["held"], row["entry_bar"] = 0, self._index(time_ns)
+            self._base_fee, self._exit, self._leaving = 0.0, (0.0, 0.0, 0.0), -1
+        self._base_fee += base_fee
+        quantity, price = ticket.filled, ticket.price
+        paid = ticket.fee - self._base_fee * price if self._base_fee else ticket.fee
+        self._entered = quantity - self._base_fee if self._base_fee else quantity
+        row["side"], row["quantity"] = side, side * self._entered
+        row["entry_price"], row["entry_fee"], row["best"] = price, ticket.fee, price
+        row["cash"] = self._cash_before - (side * quantity * price + paid)
+        row["due_side"] = 0.0
+
+    def _leave_shadow(self, price: float) -> None:
+        row = self._row
+        row["returns"][int(row["closed"]) % KELLY_WINDOW] = _unit_return(
+            float(row["side"]), float(row["entry_price"]), price, self.costs.fee
+        )
+        row["closed"] += 1
+        row["side"], row["due_close"] = 0.0, 0
+        row["stop"] = row["target"] = row["trail"] = NAN
+
+    def _leave(self, ticket: Ticket, fill: Fill, fee: float) -> list[Action]:
+        row = self._row
+        side = float(row["side"])
+        if side == 0.0:
+            text = f"a fill of {fill.quantity:g} ({ticket.leg}) where no position is held: look at the venue"
+            return [Said("error", self.name, text)]
+        quantity = min(fill.quantity, abs(self.quantity))
+        done, notional, fees = self._exit
+        one = done == 0.0
+        self._exit = done, notional, fees = done + quantity, notional + quantity * fill.price, fees + fee
+        row["cash"] += side * quantity * fill.price - fee
+        left = abs(self.quantity) - quantity
+        if left > 1e-9 * self._entered:
+            row["quantity"] = side * left
+            return []
+        price = fill.price if one else notional / done
+        held, entry_price = self._entered, float(row["entry_price"])
+        reasons = {"stop": STOP, "target": TARGET}
+        reason = reasons.get(ticket.leg, self._leaving if self._leaving >= 0 else SIGNAL)
+        row["returns"][int(row["closed"]) % KELLY_WINDOW] = _unit_return(side, entry_price, price, self.costs.fee)
+        row["closed"] += 1
+        at = int(row["trades"])
+        if at >= self._trades.size:
+            self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
+        total = float(row["entry_fee"]) + fees
+        profit = side * held * (price - entry_price) - total
+        self._trades[at] = (
+            int(row["entry_bar"]), self._index(fill.time_ns), int(side), reason, held, entry_price, price, total, profit
+        )  # fmt: skip
+        row["closed_profit"] += profit
+        row["trades"] += 1
+        row["quantity"] = row["side"] = 0.0
+        row["stop"] = row["target"] = row["trail"] = NAN
+        self._leaving = -1
+        rest = [t for t in self.tickets.values() if t is not ticket and t.leg != "entry" and t.live and not t.paired]
+        return [self._traded(at), *(action for t in rest for action in self._cancel(t))]
+
+    def _index(self, time_ns: int) -> int:
+        """Return the bar a moment lies in, as counted here: the one that forms, or one digested that closed later."""
+        return self.bars - sum(1 for _, close_ns in self._recent if close_ns > time_ns)
+
+    def _traded(self, at: int) -> Traded:
+        trade = self._trades[at]
+        return Traded(
+            self.name, int(trade["entry_bar"]), int(trade["exit_bar"]), int(trade["side"]),
+            REASONS[int(trade["reason"])], float(trade["quantity"]), float(trade["entry_price"]),
+            float(trade["exit_price"]), float(trade["fees"]), float(trade["profit"]),
+        )  # fmt: skip
