@@ -1,8 +1,9 @@
 """The market data of one symbol as far as venue time has come: candles, trades and a book made around the price.
 
 Nothing that a bar has not shown yet can be read from here.  The store has no book and no trades for bars, so both are
-made: four trades a bar at open, first extreme, second extreme and close with a quarter of the volume each, and twenty
-levels a side, a tick or a hundredth of a per cent apart.
+made: four trades a bar at open, first extreme, second extreme and close with a quarter of the volume each, so that
+they add up to the bar exactly, and none where nothing was traded; and twenty levels a side, a tick or a hundredth of a
+per cent apart.
 """
 
 from __future__ import annotations
@@ -19,6 +20,17 @@ LEVELS = 20
 class Tape:
     """Bars of a market, and how many of them were shown.
 
+    Parameters
+    ----------
+    market : Market
+    bars : Bars
+    length_ms : int
+        Of a bar.
+    shown : int
+        Bars shown from the beginning.
+    marks : Bars, optional
+        Mark prices; where they have no bar, the last price is the mark.
+
     Attributes
     ----------
     shown : int
@@ -29,11 +41,12 @@ class Tape:
         The book's number, one more at every change.
     """
 
-    def __init__(self, market: Market, bars: Bars, length_ms: int, shown: int) -> None:
+    def __init__(self, market: Market, bars: Bars, length_ms: int, shown: int, marks: Bars | None = None) -> None:
         self.market = market
         self.bars = bars
         self.length_ms = length_ms
         self.shown = shown
+        self.marks = marks
         self.opened = False
         self.update = 1
 
@@ -48,6 +61,25 @@ class Tape:
         if self.opened:
             return float(self.bars.open[self.shown])
         return float(self.bars.close[self.shown - 1]) if self.shown else float(self.bars.open[0])
+
+    def _mark_bar(self, at: int) -> tuple[Bars, int]:
+        """Return the bars that hold the mark price of a bar, and where in them."""
+        if self.marks is not None:
+            found = int(self.marks.time.searchsorted(self.bars.time[at]))
+            if found < len(self.marks) and self.marks.time[found] == self.bars.time[at]:
+                return self.marks, found
+        return self.bars, at
+
+    @property
+    def mark(self) -> float:
+        """The price that profit, margin and funding are counted at."""
+        bars, at = self._mark_bar(self.shown if self.opened else max(0, self.shown - 1))
+        return float(bars.open[at]) if self.opened or not self.shown else float(bars.close[at])
+
+    def mark_range(self) -> tuple[float, float]:
+        """Return high and low of the mark price in the bar that is open."""
+        bars, at = self._mark_bar(self.shown)
+        return float(bars.high[at]), float(bars.low[at])
 
     def candle(self, at: int) -> Candle:
         """Return a bar, as much of it as has been shown."""
@@ -71,8 +103,10 @@ class Tape:
         return [self.candle(at) for at in range(first, min(after, first + limit))]
 
     def trades_of(self, at: int) -> list[Trade]:
-        """Return the four trades of a bar, or the first alone if only its open has been shown."""
+        """Return the four trades of a bar, or the first alone if only its open has been shown; none without volume."""
         bars, time = self.bars, int(self.bars.time[at])
+        if not bars.volume[at] > 0.0:
+            return []
         open, high, low, close = (float(x[at]) for x in (bars.open, bars.high, bars.low, bars.close))
         path = (open, low, high, close) if close >= open else (open, high, low, close)
         quarter, moments = float(bars.volume[at]) / 4.0, (0, self.length_ms // 3, 2 * self.length_ms // 3)
@@ -82,11 +116,18 @@ class Tape:
         ]
         return made if at < self.shown else made[:1]
 
-    def trades(self, limit: int) -> list[Trade]:
-        """Return the last trades, oldest first."""
-        count = self.shown + (1 if self.opened else 0)
-        found = [trade for at in range(max(0, count - limit // 2 - 2), count) for trade in self.trades_of(at)]
-        return found[-limit:]
+    def trades(self, limit: int, start_ms: int | None = None, end_ms: int | None = None) -> list[Trade]:
+        """Return the last trades, or the last that happened in [start, end], oldest first."""
+        found: list[Trade] = []
+        at = self.shown + (1 if self.opened else 0)
+        if end_ms is not None:
+            at = min(at, int(self.bars.time.searchsorted(end_ms, side="right")))
+        first = 0 if start_ms is None else int(self.bars.time.searchsorted(start_ms - self.length_ms, side="right"))
+        while at > first and len(found) < limit:
+            at -= 1
+            inside = [one for one in self.trades_of(at) if end_ms is None or one.time_ms <= end_ms]
+            found += [one for one in reversed(inside) if start_ms is None or one.time_ms >= start_ms]
+        return found[:limit][::-1]
 
     def book(self) -> tuple[Levels, Levels]:
         """Return (bids, asks) around the last price, best first."""

@@ -51,7 +51,7 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_demo_goes_all_the_way_says_where_everything_is_and_can_be_repeated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], document: Callable[..., dict[str, Any]]
 ) -> None:
-    assert main(["demo", "--store", str(tmp_path / "a b")]) == 0
+    assert main(["tour", "--store", str(tmp_path / "a b")]) == 0
     said = capsys.readouterr().out
     assert "verified with VectorBT: 2 combinations checked, 0 mismatches" in said
     assert re.search(r"5,031 bars, \d+ trades, 0 mismatches", said)
@@ -71,7 +71,7 @@ def test_the_demo_goes_all_the_way_says_where_everything_is_and_can_be_repeated(
     manifest = files["manifest"].read_bytes()
     best = json.loads((run / "summary.json").read_text())["best"]
 
-    again = document("demo", "--store", str(tmp_path / "a b"))
+    again = document("tour", "--store", str(tmp_path / "a b"))
     assert again["sweep"]["combos"] == 64
     assert again["replay"]["mismatches"] == 0
     assert Path(again["files"]["manifest"]) == files["manifest"]
@@ -89,5 +89,5 @@ def test_the_demo_fails_if_a_check_does(
 
     right = PaperBroker.open
     monkeypatch.setattr(PaperBroker, "open", lambda self, price, *rest: right(self, price * 1.001, *rest))
-    assert main(["demo"]) == 1
+    assert main(["tour"]) == 1
     assert ", 0 mismatches\n\n4." not in capsys.readouterr().out
