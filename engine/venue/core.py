@@ -95,6 +95,11 @@ class Venue(Pit):
         self.tape(symbol)
         return self._funding[symbol].history()
 
+    def flip_funding(self, symbol: str) -> None:
+        """Turn the sign of all rates of a contract that are not paid yet."""
+        self.tape(symbol)
+        self._funding[symbol].flip()
+
     # --- time
 
     def open_bar(self) -> bool:

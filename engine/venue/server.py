@@ -13,6 +13,8 @@ from engine.venue.binance.rest import Rest
 from engine.venue.binance.stream import Streams
 from engine.venue.control import Control
 from engine.venue.core import Venue
+from engine.venue.faults import Faults
+from engine.venue.faults.turn import Feed
 from parquet_store.errors import Usage
 
 __all__ = ["Server", "play", "wall_ms"]
@@ -39,6 +41,8 @@ class Server:
         The server's time in ms, by which signed requests are dated.
     weight_limit : int
         Request weight a minute, beyond which the answer is 429.
+    faults : Faults, optional
+        What goes wrong on command; also by ``POST /control/fault``.
 
     Attributes
     ----------
@@ -55,13 +59,18 @@ class Server:
         lockstep: bool = True,
         clock: Callable[[], int] = wall_ms,
         weight_limit: int = WEIGHT_LIMIT,
+        faults: Faults | None = None,
     ) -> None:
         self.venue = venue
         self.port = port
         self.app = web.Application()
+        feed: Venue | Feed = venue
+        if faults is not None:
+            feed, clock = faults.between(venue, clock, "binance")
+            faults.add_to(self.app)
         guard = Guard(venue, clock, weight_limit)
         Rest(venue, guard).add_to(self.app)
-        Streams(venue, guard).add_to(self.app)
+        Streams(venue, guard, feed).add_to(self.app)
         self.control = Control(venue, lockstep=lockstep)
         self.control.add_to(self.app)
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
