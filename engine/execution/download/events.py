@@ -45,8 +45,9 @@ async def download_funding(
     opens at the minute.
     """
     client, end = asker.client, await _end(asker, symbol, until_ms)
-    most = int(client.feature_value(symbol, "fetchFundingRateHistory", "limit", 100) or 100)
-    ascending = asker.client.id in ASCENDING
+    ascending = client.id in ASCENDING
+    usual = 1000 if ascending else 100
+    most = int(client.feature_value(symbol, "fetchFundingRateHistory", "limit", usual) or usual)
     for begin, stop in without((since_ms, end), events.covered()):
         cursor = begin
         while cursor < stop:
