@@ -101,17 +101,28 @@ class Tape:
             first = max(first, after - limit)
         return [self.candle(at) for at in range(first, min(after, first + limit))]
 
+    def rest(self, since_ms: int) -> tuple[float, float, float]:
+        """Return (open, high, low) of the open bar from a moment on: all of it, or what its trades leave."""
+        bars, at = self.bars, self.shown
+        if since_ms <= bars.time[at]:
+            return float(bars.open[at]), float(bars.high[at]), float(bars.low[at])
+        prices = [trade.price for trade in self._made(at) if trade.time_ms >= since_ms]
+        return prices[0], max(prices), min(prices)
+
     def trades_of(self, at: int) -> list[Trade]:
         """Return the four trades of a bar, or the first alone if only its open has been shown."""
+        made = self._made(at)
+        return made if at < self.shown else made[:1]
+
+    def _made(self, at: int) -> list[Trade]:
         bars, time = self.bars, int(self.bars.time[at])
         open, high, low, close = (float(x[at]) for x in (bars.open, bars.high, bars.low, bars.close))
         path = (open, low, high, close) if close >= open else (open, high, low, close)
         quarter, moments = float(bars.volume[at]) / 4.0, (0, self.length_ms // 3, 2 * self.length_ms // 3)
-        made = [
+        return [
             Trade(4 * at + k + 1, price, quarter, time + when, k > 0 and price < path[k - 1])
             for k, (price, when) in enumerate(zip(path, (*moments, self.length_ms - 1), strict=True))
         ]
-        return made if at < self.shown else made[:1]
 
     def trades(self, limit: int) -> list[Trade]:
         """Return the last trades, oldest first."""
