@@ -76,14 +76,14 @@ class _Bar:
     last: Trade
     high: float
     low: float
-    quantities: list[float] = field(default_factory=list)
+    volume: list[float] = field(default_factory=list)  # numbers whose exact sum is that of the quantities
     ids: set[int] = field(default_factory=set)
 
     def take(self, trade: Trade) -> bool:
         if trade.trade_id in self.ids:
             return False
         self.ids.add(trade.trade_id)
-        self.quantities.append(trade.quantity)
+        _add_exactly(self.volume, trade.quantity)
         self.high, self.low = max(self.high, trade.price), min(self.low, trade.price)
         if (trade.time_ns, trade.trade_id) < (self.first.time_ns, self.first.trade_id):
             self.first = trade
@@ -205,5 +205,21 @@ class CandleBuilder:
 
 
 def _candle(timeframe: Timeframe, number: int, bar: _Bar) -> Candle:
-    volume = math.fsum(bar.quantities)
+    volume = math.fsum(bar.volume)
     return Candle(timeframe.open_ms(number) * _MS, bar.first.price, bar.high, bar.low, bar.last.price, volume)
+
+
+def _add_exactly(parts: list[float], value: float) -> None:
+    """Add a number to parts that do not overlap, so that they hold the exact sum: a few, however many were added.
+
+    Source: J. R. Shewchuk, *Adaptive Precision Floating-Point Arithmetic*, 1997, section 2.3 (GROW-EXPANSION).
+    """
+    kept = 0
+    for part in parts:
+        larger, smaller = (value, part) if abs(value) >= abs(part) else (part, value)
+        value = larger + smaller
+        lost = smaller - (value - larger)
+        if lost:
+            parts[kept] = lost
+            kept += 1
+    parts[kept:] = [value]

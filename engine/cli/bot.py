@@ -145,7 +145,7 @@ def _run(settings: BotSettings, *, yes: bool, bars: int | None, json: bool) -> N
     import asyncio
 
     with asyncio.Runner(loop_factory=event_loop) as runner:
-        result = runner.run(run_bot(settings, yes=yes, say=out.note, bars=bars, listener=heard))
+        result = runner.run(run_bot(settings, yes=yes, say=out.note, bars=bars, listener=lambda _: heard))
     show_result(result, settings, out, json=json)
 
 

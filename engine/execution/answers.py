@@ -27,6 +27,9 @@ STATUSES: Final[dict[str, Status]] = {
     "canceling": "open",
     "expired": "expired",
     "rejected": "rejected",
+    "PENDING": "open",  # Coinbase's own words, which CCXT passes on
+    "QUEUED": "open",
+    "CANCEL_QUEUED": "open",
 }
 KINDS: Final[dict[str, Kind]] = {"market": "market", "limit": "limit"}
 _MS = 1_000_000

@@ -19,6 +19,14 @@ TIMEOUT_MS = 10_000
 MARKETS = {"spot": "spot", "perpetual": "linear"}
 DEFAULT_TYPES = {"spot": "spot", "perpetual": "swap"}
 CLASSES = {"binance": {"spot": "binance", "perpetual": "binanceusdm"}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "coinbase": {  # what its older interface cannot say: what orders hold, milliseconds, a market buy by quantity
+        "fetchMarkets": "fetchMarketsV3",
+        "fetchBalance": "v3PrivateGetBrokerageAccounts",
+        "fetchTime": "v3PublicGetBrokerageTime",
+        "createMarketBuyOrderRequiresPrice": False,
+    }
+}
 
 
 def client_of(settings: BotSettings, credentials: Credentials | None = None) -> Any:
@@ -43,8 +51,9 @@ def client_of(settings: BotSettings, credentials: Credentials | None = None) -> 
         "adjustForTimeDifference": True,
         "maxRetriesOnFailure": 0,
         "fetchMargins": False,
-    }
-    config: dict[str, Any] = {"enableRateLimit": True, "timeout": TIMEOUT_MS, "options": options}
+    } | OPTIONS.get(venue.name, {})
+    throttled = not venue.is_local  # a venue on this machine says itself when it has enough
+    config: dict[str, Any] = {"enableRateLimit": throttled, "timeout": TIMEOUT_MS, "options": options}
     if credentials is not None:
         config |= {"apiKey": credentials.key.reveal(), "secret": credentials.secret.reveal()}
         if credentials.password is not None:
@@ -63,9 +72,12 @@ def client_of(settings: BotSettings, credentials: Credentials | None = None) -> 
 
 def _point(client: Any, venue: VenueSettings) -> None:
     """Point a client at a venue on this machine: REST at one address, streams at another."""
-    if venue.name != "binance" or venue.market != "spot":
-        raise Usage(f"venue {venue.name} {venue.market}: the local venue speaks Binance's spot protocol alone")
     rest, stream = venue.rest_url.rstrip("/"), venue.stream_url.rstrip("/")
+    if venue.name == "coinbase":
+        client.urls["api"].update(rest=rest, ws=stream)
+        return
+    if venue.name != "binance" or venue.market != "spot":
+        raise Usage(f"venue {venue.name} {venue.market}: the local venue does not speak its protocol")
     client.urls["api"].update(public=rest, private=rest)
     client.urls["api"]["ws"]["spot"] = stream
     client.urls["api"]["ws"]["ws-api"]["spot"] = f"ws://{urlsplit(stream).netloc}/ws-api/v3"

@@ -13,16 +13,18 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final
 
+from engine.execution import coinbase
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
 from engine.execution.outcome import Call, outcome_of
+from engine.execution.trade_candles import TradeCandles
 from parquet_store.errors import Refuse, Usage, unknown
 
 __all__ = ["Exchange"]
 
 # how a venue is asked for an order by our id, and for executions by its own
 BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "binanceusdm": "origClientOrderId", "okx": "clOrdId"}
-BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_id"}
+BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_ids"}
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
 
 
@@ -40,6 +42,7 @@ class Exchange:
     def __init__(self, client: Any, secrets: tuple[str, ...] = ()) -> None:
         self.client, self.venue = client, str(client.id)
         self._secrets = secrets
+        self._built: dict[tuple[str, str], TradeCandles] = {}
 
     async def __aenter__(self) -> Exchange:
         await self._ask(self.client.load_markets(), "read")
@@ -73,7 +76,14 @@ class Exchange:
         """
         return rules_of(self._market(symbol))
 
-    async def candles(self, symbol: str, timeframe: str, since_ms: int | None = None, most: int = 500) -> list[Any]:
+    async def candles(
+        self,
+        symbol: str,
+        timeframe: str,
+        since_ms: int | None = None,
+        most: int = 500,
+        until_ms: int | None = None,
+    ) -> list[Any]:
         """Return candles as [open time in ms, open, high, low, close, volume], oldest first; the last may be forming.
 
         Parameters
@@ -82,16 +92,41 @@ class Exchange:
         since_ms : int, optional
             The open time of the first one; the latest ones if not given.
         most : int
+        until_ms : int, optional
+            The open time of the last one wanted: where an answer holds few, no more are asked for.  Later ones may be
+            given all the same.
         """
         self._market(symbol)
+        if self.venue == "coinbase" and since_ms is not None:
+            reader = self._reader(symbol)
+            return await coinbase.candles(reader, self.client, symbol, timeframe, since_ms, most, until_ms)
         found: list[Any] = await self._ask(self.client.fetch_ohlcv(symbol, timeframe, since_ms, most), "read", symbol)
         return found
 
     async def watch_candles(self, symbol: str, timeframe: str) -> list[Any]:
-        """Wait for news of a candle; return the candles that changed, the newest last."""
+        """Wait for news of a candle; return the candles that changed, the newest last.
+
+        Where the venue streams no candles they are built of its trades, and those of which trades were missed are
+        asked for by REST.
+        """
         self._market(symbol)
+        if not self.client.has["watchOHLCV"]:
+            return await self._watch_built(symbol, timeframe)
         found: list[Any] = await self._ask(self.client.watch_ohlcv(symbol, timeframe), "read", symbol)
         return found
+
+    async def _watch_built(self, symbol: str, timeframe: str) -> list[Any]:
+        built = self._built.setdefault((symbol, timeframe), TradeCandles(timeframe))
+        while True:
+            kept = self.client.trades.get(symbol)  # CCXT signals nobody who was not waiting
+            if kept and built.misses(kept[-1]):
+                built.take(kept)
+            elif built.due_ms is None:
+                built.take(await self._ask(self.client.watch_trades(symbol), "read", symbol))
+            if built.due_ms is not None:
+                built.answered(await self.candles(symbol, timeframe, built.due_ms))
+            if rows := built.changed():
+                return rows
 
     async def quote(self, symbol: str) -> Quote:
         """Return the best prices of the order book."""
@@ -125,15 +160,28 @@ class Exchange:
         if request.time_in_force != "gtc":
             params["timeInForce"] = request.time_in_force.upper()
         kind = "limit" if request.kind in ("limit", "stop_limit") else "market"
+        if self.venue == "coinbase":
+            kind, price, params = coinbase.sent(self.client, request, quantity, price, params)
         sent = self.client.create_order(request.symbol, kind, request.side, quantity, price, params)
         return report_of(await self._ask(sent, "place", request.symbol, request.client_id), request)
 
-    async def find(self, request: OrderRequest) -> OrderReport | None:
+    async def find(self, request: OrderRequest, since_ms: int | None = None) -> OrderReport | None:
         """Return what became of an order, asked for by its client id; None if the venue knows none such.
 
         None is proof only when it is said again a little later: see ``Outcome.absent``.
+
+        Parameters
+        ----------
+        request : OrderRequest
+        since_ms : int, optional
+            When it was sent at the earliest, by the venue's time.  Where a venue can only be asked for its last orders,
+            it makes the search short.
         """
         self._market(request.symbol)
+        if self.venue == "coinbase":
+            reader = self._reader(request.symbol, request.client_id)
+            found = await coinbase.look_for(reader, self.client, request, since_ms)
+            return None if found is None else report_of(found, request)
         if self.venue not in BY_CLIENT_ID:
             raise Usage(f"{self.venue}: orders cannot be asked for by client id here")
         params = {BY_CLIENT_ID[self.venue]: request.client_id}
@@ -153,18 +201,18 @@ class Exchange:
     async def open_orders(self, symbol: str) -> list[OrderReport]:
         """Return the account's orders in a market that may still fill, whoever sent them."""
         self._market(symbol)
-        return [report_of(x) for x in await self._ask(self.client.fetch_open_orders(symbol), "read", symbol)]
+        return [report_of(x) for x in await self._listed(self.client.fetch_open_orders, symbol)]
 
     async def fills(self, symbol: str, since_ms: int | None = None) -> list[Fill]:
         """Return the account's executions in a market, oldest first; ``client_id`` is empty where CCXT has none."""
         self._market(symbol)
-        return [fill_of(x) for x in await self._ask(self.client.fetch_my_trades(symbol, since_ms), "read", symbol)]
+        return [fill_of(x) for x in await self._listed(self.client.fetch_my_trades, symbol, since_ms)]
 
     async def fills_of(self, symbol: str, venue_id: str) -> list[Fill]:
         """Return the executions of one order, oldest first."""
         self._market(symbol)
         params = {BY_ORDER_ID[self.venue]: venue_id} if self.venue in BY_ORDER_ID else {}
-        found = await self._ask(self.client.fetch_my_trades(symbol, None, None, params), "read", symbol)
+        found = await self._listed(self.client.fetch_my_trades, symbol, None, params)
         return [fill for fill in map(fill_of, found) if fill.venue_id == venue_id]
 
     async def place_pair(self, stop: OrderRequest, target: OrderRequest) -> tuple[OrderReport, OrderReport]:
@@ -204,7 +252,8 @@ class Exchange:
 
     async def watch_orders(self) -> list[OrderReport]:
         """Wait for news of the account's orders, whoever sent them."""
-        return [report_of(x) for x in await self._ask(self.client.watch_orders(), "read")]
+        found = await self._ask(self.client.watch_orders(), "read")
+        return [report_of(coinbase.mended(x) if self.venue == "coinbase" else x) for x in found]
 
     async def watch_fills(self) -> list[Fill]:
         """Wait for executions of the account's orders; venues without such a stream never answer."""
@@ -235,6 +284,26 @@ class Exchange:
                 f"expected at least {rules.min_notional:g}; nothing was sent"
             )
         return quantity, price
+
+    async def _listed(
+        self,
+        call: Callable[..., Awaitable[Any]],
+        symbol: str,
+        since_ms: int | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> list[Any]:
+        """Return a list of orders or executions, all pages of it."""
+        if self.venue == "coinbase":
+            found = [page async for page in coinbase.pages(self._reader(symbol), call, symbol, since_ms, params)]
+            return [row for page in reversed(found) for row in page]
+        rows: list[Any] = await self._ask(call(symbol, since_ms, None, params or {}), "read", symbol)
+        return rows
+
+    def _reader(self, symbol: str, client_id: str = "") -> Callable[[Awaitable[Any]], Awaitable[Any]]:
+        def ask(call: Awaitable[Any]) -> Awaitable[Any]:
+            return self._ask(call, "read", symbol, client_id)
+
+        return ask
 
     async def _ask(self, call: Awaitable[Any], kind: Call, symbol: str = "", client_id: str = "") -> Any:
         try:

@@ -30,6 +30,7 @@ _NAMED = re.compile(
 _USER = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^/\s@?#]+@")
 _QUERY = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://[^\s?#\"']*)[?#][^\s\"'<>]*")
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{40,}")  # digests, tokens, listen keys; order ids and uuids are shorter
+_WORDS = re.compile(r"[A-Z]+(?:_[A-Z]+)+")  # a venue's name of an error, however long
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',]{8,}")
 
 
@@ -62,7 +63,7 @@ def redact(text: str, secrets: Iterable[str] = (), longest: int = LONGEST) -> st
     text = _USER.sub(rf"\1{HIDDEN}@", text)
     text = _NAMED.sub(rf"\1{HIDDEN}", text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
-    text = _LONG.sub(HIDDEN, text)
+    text = _LONG.sub(lambda found: found[0] if _WORDS.fullmatch(found[0]) else HIDDEN, text)
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 3] + "..."
 

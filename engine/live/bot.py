@@ -25,12 +25,13 @@ from engine.live.loop import Loop
 from engine.live.node import Node
 from engine.live.start import clock_of, load_plan, setup_of
 from engine.live.status import STATUS, status_of, write_status
-from engine.settings import BotSettings, load_credentials, refuse_unsafe
+from engine.settings import BotSettings, Credentials, load_credentials, refuse_unsafe
 from parquet_store import Store
 
 __all__ = ["Result", "event_loop", "run_bot"]
 
 STATUS_S: Final = 0.5
+Listener = Callable[[Sequence[Action], int], None]
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,9 @@ async def run_bot(
     *,
     yes: bool,
     say: Callable[[str], None],
+    credentials: Credentials | None = None,
     bars: int | None = None,
-    listener: Callable[[Sequence[Action], int], None] | None = None,
+    listener: Callable[[Loop], Listener] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
     """Run a bot until it is stopped by SIGTERM or Ctrl-C, or the local venue has no more bars.
@@ -80,10 +82,12 @@ async def run_bot(
         The second yes, for live trading.
     say : callable
         Told what a person should know while it starts.
+    credentials : Credentials, optional
+        Else those of the settings' environment or keyring; paper needs none.
     bars : int, optional
         With a local venue in lockstep: play so many, then end.
     listener : callable, optional
-        Called with (actions, venue time in ns) after each step that had any.
+        Given the loop before its first step, returns what is called with (actions, venue time in ns) after each.
     progress : callable, optional
         Called with the number of bars just played, in lockstep.
 
@@ -94,8 +98,11 @@ async def run_bot(
     """
     refuse_unsafe(settings, yes=yes)
     plan = load_plan(settings)
-    credentials = None if settings.mode == "paper" else load_credentials(settings.venue.name, settings.venue.keys_from)
     hidden: tuple[str, ...] = ()
+    if settings.mode == "paper":
+        credentials = None
+    elif credentials is None:
+        credentials = load_credentials(settings.venue.name, settings.venue.keys_from)
     if credentials is not None:
         parts = (credentials.key, credentials.secret, credentials.password)
         hidden = tuple(part.reveal() for part in parts if part is not None)
@@ -122,7 +129,7 @@ async def run_bot(
             clock,
             tick_s=0.0 if control else tick_of(clock),
             calm_s=0.0 if isinstance(clock, PlayedClock) else 1.0,
-            listener=following(loop, lags, listener),
+            listener=following(loop, lags, listener(loop) if listener else None),
         )
         place = settings.journal.parent / STATUS
 
@@ -158,9 +165,7 @@ def tick_of(clock: Clock) -> float:
     return min(0.25, max(0.02, 0.25 / max(1.0, speed / 60.0)))
 
 
-def following(
-    loop: Loop, lags: dict[str, int], listener: Callable[[Sequence[Action], int], None] | None
-) -> Callable[[Sequence[Action], int], None]:
+def following(loop: Loop, lags: dict[str, int], listener: Listener | None) -> Listener:
     """Return a listener that notes how late each series was decided on."""
     series_of = {one.name: one.series for one in loop.setup.placements}
 

@@ -311,7 +311,7 @@ class Node:
         sent_ns, failures = self.clock.now_ns(), 0
         while True:
             try:
-                rows = await self.feed.candles(symbol, timeframe, action.from_ns // _MS, 1000)
+                rows = await self.feed.candles(symbol, timeframe, action.from_ns // _MS, 1000, action.to_ns // _MS)
                 break
             except Told:  # the rule asks again by itself
                 if failures >= len(BACKOFF_S):

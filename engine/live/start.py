@@ -88,7 +88,7 @@ async def clock_of(settings: BotSettings, feed: Exchange) -> tuple[Clock, str]:
             async with aiohttp.ClientSession() as session, session.get(f"{control}/state") as answer:
                 if answer.status == 200:
                     told = await answer.json()
-                    now_ns = int(told["time"]) * _MS
+                    now_ns = (int(told["time"]) + 1) * _MS  # a bar closes with its last millisecond
                     if told["speed"]:
                         return PlayedClock(now_ns, float(told["speed"])), ""
                     return PlayedClock(now_ns), control

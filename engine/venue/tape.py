@@ -1,8 +1,9 @@
 """The market data of one symbol as far as venue time has come: candles, trades and a book made around the price.
 
 Nothing that a bar has not shown yet can be read from here.  The store has no book and no trades for bars, so both are
-made: four trades a bar at open, first extreme, second extreme and close with a quarter of the volume each, and twenty
-levels a side, a tick or a hundredth of a per cent apart.
+made: four trades a bar at open, first extreme, second extreme and close with a quarter of the volume each, so that
+they add up to the bar exactly, and none where nothing was traded; and twenty levels a side, a tick or a hundredth of a
+per cent apart.
 """
 
 from __future__ import annotations
@@ -102,33 +103,44 @@ class Tape:
         return [self.candle(at) for at in range(first, min(after, first + limit))]
 
     def rest(self, since_ms: int) -> tuple[float, float, float]:
-        """Return (open, high, low) of the open bar from a moment on: all of it, or what its trades leave."""
+        """Return (open, high, low) of the open bar from a moment on: all of it, or what its path leaves."""
         bars, at = self.bars, self.shown
         if since_ms <= bars.time[at]:
             return float(bars.open[at]), float(bars.high[at]), float(bars.low[at])
-        prices = [trade.price for trade in self._made(at) if trade.time_ms >= since_ms]
+        prices = [price for price, time_ms in self._path(at) if time_ms >= since_ms]
         return prices[0], max(prices), min(prices)
 
-    def trades_of(self, at: int) -> list[Trade]:
-        """Return the four trades of a bar, or the first alone if only its open has been shown."""
-        made = self._made(at)
-        return made if at < self.shown else made[:1]
-
-    def _made(self, at: int) -> list[Trade]:
+    def _path(self, at: int) -> list[tuple[float, int]]:
+        """Return (price, time) of a bar's open, first extreme, second extreme and close."""
         bars, time = self.bars, int(self.bars.time[at])
         open, high, low, close = (float(x[at]) for x in (bars.open, bars.high, bars.low, bars.close))
         path = (open, low, high, close) if close >= open else (open, high, low, close)
-        quarter, moments = float(bars.volume[at]) / 4.0, (0, self.length_ms // 3, 2 * self.length_ms // 3)
-        return [
-            Trade(4 * at + k + 1, price, quarter, time + when, k > 0 and price < path[k - 1])
-            for k, (price, when) in enumerate(zip(path, (*moments, self.length_ms - 1), strict=True))
-        ]
+        moments = (0, self.length_ms // 3, 2 * self.length_ms // 3, self.length_ms - 1)
+        return [(price, time + moment) for price, moment in zip(path, moments, strict=True)]
 
-    def trades(self, limit: int) -> list[Trade]:
-        """Return the last trades, oldest first."""
-        count = self.shown + (1 if self.opened else 0)
-        found = [trade for at in range(max(0, count - limit // 2 - 2), count) for trade in self.trades_of(at)]
-        return found[-limit:]
+    def trades_of(self, at: int) -> list[Trade]:
+        """Return the four trades of a bar, or the first alone if only its open has been shown; none without volume."""
+        if not self.bars.volume[at] > 0.0:
+            return []
+        path, quarter = self._path(at), float(self.bars.volume[at]) / 4.0
+        made = [
+            Trade(4 * at + k + 1, price, quarter, time_ms, k > 0 and price < path[k - 1][0])
+            for k, (price, time_ms) in enumerate(path)
+        ]
+        return made if at < self.shown else made[:1]
+
+    def trades(self, limit: int, start_ms: int | None = None, end_ms: int | None = None) -> list[Trade]:
+        """Return the last trades, or the last that happened in [start, end], oldest first."""
+        found: list[Trade] = []
+        at = self.shown + (1 if self.opened else 0)
+        if end_ms is not None:
+            at = min(at, int(self.bars.time.searchsorted(end_ms, side="right")))
+        first = 0 if start_ms is None else int(self.bars.time.searchsorted(start_ms - self.length_ms, side="right"))
+        while at > first and len(found) < limit:
+            at -= 1
+            inside = [one for one in self.trades_of(at) if end_ms is None or one.time_ms <= end_ms]
+            found += [one for one in reversed(inside) if start_ms is None or one.time_ms >= start_ms]
+        return found[:limit][::-1]
 
     def book(self) -> tuple[Levels, Levels]:
         """Return (bids, asks) around the last price, best first."""

@@ -199,3 +199,14 @@ def test_no_order_and_no_repetition_within_the_lateness_changes_a_bar(data: st.D
     assert {Timeframe.parse("1m").number(t.time_ns // 1_000_000) for t in trades} == {
         one.candle.open_ns // MINUTE for one in built
     }
+
+
+@given(st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_the_volume_is_the_exact_sum_rounded_once(quantities: list[float]) -> None:
+    builder = CandleBuilder("1m", since_ns=0)
+    for k, quantity in enumerate(quantities):
+        builder.add(Trade(k, MINUTE + k, 1.0, quantity))
+        forming = builder.forming
+        assert forming is not None
+        assert forming.volume == math.fsum(quantities[: k + 1])

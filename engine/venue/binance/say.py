@@ -104,7 +104,7 @@ def ticker(tape: Tape, now_ms: int, *, streamed: bool) -> dict[str, Any]:
         ("weightedAvgPrice", "w"): quote / volume if volume else last,
         ("prevClosePrice", "x"): first,
         ("lastPrice", "c"): last,
-        ("lastQty", "Q"): tape.trades(1)[0].quantity if day else 0.0,
+        ("lastQty", "Q"): sum(one.quantity for one in tape.trades(1)),
         ("bidPrice", "b"): bids[0][0] if bids else 0.0,
         ("bidQty", "B"): bids[0][1] if bids else 0.0,
         ("askPrice", "a"): asks[0][0],

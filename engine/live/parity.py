@@ -1,0 +1,139 @@
+"""A live run held against the batch run of the same bars: every decision, every node's value, every trade, bit for bit.
+
+The batch run is the plain simulation over the bars that were played, with the costs the run traded with (the
+manifest's, rounded to the venue's steps), its columns computed from the first bar of history on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.graph import columns
+from engine.live.actions import Action, Decided
+from engine.live.loop import Loop
+from engine.live.replay import same, trade_differences
+from engine.simulate import Decisions, decisions_of, simulate
+from pipelines import Bars
+
+__all__ = ["Parity", "Recorder", "compare"]
+
+_MS = 1_000_000
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    bars, trades : int
+        Decided on, and closed.
+    decisions, values, fills : int
+        Decisions that differ or are missing, values of nodes that differ by a bit, trades that differ by a bit.
+    details : tuple of str
+        The first differences in words.
+    """
+
+    bars: int
+    trades: int
+    decisions: int
+    values: int
+    fills: int
+    details: tuple[str, ...]
+
+    @property
+    def mismatches(self) -> int:
+        """All of them."""
+        return self.decisions + self.values + self.fills
+
+    def __add__(self, other: Parity) -> Parity:
+        return Parity(
+            *(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)),
+        )
+
+
+class Recorder:
+    """Listens to a run and keeps what each program decided and every value of its nodes, bar by bar.
+
+    Parameters
+    ----------
+    loop : Loop
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self._places = {one.name: k for k, one in enumerate(loop.setup.placements)}
+        self.decided: list[list[Decided]] = [[] for _ in loop.accounts]
+        self.values: list[list[NDArray[np.float64]]] = [[] for _ in loop.accounts]
+
+    def __call__(self, actions: Sequence[Action], time_ns: int) -> None:
+        """Take the actions of a step."""
+        for action in actions:
+            if isinstance(action, Decided):
+                k = self._places[action.account]
+                self.decided[k].append(action)
+                self.values[k].append(self.loop.together.values(k).copy())
+
+
+def compare(recorder: Recorder, bars: Mapping[str, Bars]) -> Parity:
+    """Compare a run with the batch run.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    bars : mapping of str to Bars
+        By series of the run: history and what was played, up to at least the last bar decided on.
+    """
+    total = Parity(0, 0, 0, 0, 0, ())
+    for k, placement in enumerate(recorder.loop.setup.placements):
+        total += _compare_one(recorder, k, bars[placement.series])
+    return replace(total, details=total.details[: 4 * SHOWN])
+
+
+def _compare_one(recorder: Recorder, k: int, bars: Bars) -> Parity:
+    placement, account = recorder.loop.setup.placements[k], recorder.loop.accounts[k]
+    decided = recorder.decided[k]
+    first = int(np.searchsorted(bars.time, recorder.loop.setup.lasts[placement.series].open_ns // _MS, side="right"))
+    last = int(np.searchsorted(bars.time, decided[-1].open_ns // _MS, side="right")) if decided else first
+    whole = bars.slice(0, last)
+    batch = columns(placement.program, whole)
+    wanted = cut(decisions_of(batch), first)
+    part = whole.slice(first)
+    simulated = simulate(part, wanted, placement.costs, placement.program.sizing)
+    details: list[str] = []
+    decisions = abs(len(decided) - len(part))
+    if decisions:
+        details.append(f"{account.name}: {len(decided)} bars decided on, expected {len(part)}")
+    nan = np.full(len(part), np.nan)
+    stop = nan if wanted.stop is None else wanted.stop
+    target = nan if wanted.target is None else wanted.target
+    for t, one in enumerate(decided[: len(part)]):
+        flags = (one.entry, one.exit, one.short_entry, one.short_exit)
+        expected = (wanted.long_entry[t], wanted.long_exit[t], wanted.short_entry[t], wanted.short_exit[t])
+        levels = np.array([one.stop, one.target, one.equity])
+        batch_levels = np.array([stop[t], target[t], simulated.equity[t]])
+        right = one.open_ns == int(part.time[t]) * _MS and flags == tuple(map(bool, expected))
+        if not (right and bool(same(levels, batch_levels).all())):
+            decisions += 1
+            details.append(f"{account.name}: bar {t} was decided as {one}, expected {expected}, {batch_levels}")
+    live = np.array(recorder.values[k][: len(part)]).T if decided else np.empty((0, 0))
+    values = 0
+    if live.size:
+        values = int((~same(batch.values[:, first : first + live.shape[1]], live)).sum())
+        if values:
+            details.append(f"{account.name}: {values} values of nodes differ")
+    fills, lines = trade_differences(f"{account.name}: trade", simulated.trades, account.trades)
+    return Parity(len(decided), len(account.trades), decisions, values, fills, (*details[:SHOWN], *lines[:SHOWN]))
+
+
+def cut(found: Decisions, first: int) -> Decisions:
+    """Return decisions from a bar on."""
+    parts = {item.name: getattr(found, item.name) for item in fields(found)}
+    changed: dict[str, Any] = {name: one[first:] for name, one in parts.items() if isinstance(one, np.ndarray)}
+    return replace(found, **changed)

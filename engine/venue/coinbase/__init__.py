@@ -1,0 +1,1 @@
+"""Coinbase Advanced Trade's protocol in front of the local exchange: spot REST and its WebSocket channels."""
