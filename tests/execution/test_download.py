@@ -446,7 +446,7 @@ def test_a_venue_that_cannot_be_reached_is_told_with_the_remedy(tmp_path: Path) 
             waits.append(seconds)
 
         asked = Wanted("binance", ("BTC/USDT",), "1h", START, url=url)
-        with pytest.raises(Failed, match="asked 4 times: check the network"):
+        with pytest.raises(Failed, match=r"\(ExchangeNotAvailable\); asked 4 times: check the network"):
             await download(asked, Store(tmp_path), sleep=sleep, adjust=unthrottled)
         assert waits == [0.5, 1.0, 2.0]
 
