@@ -17,8 +17,8 @@ from engine.venue.binance.codes import Problem
 from engine.venue.binance.guard import Guard
 from engine.venue.core import Venue
 from engine.venue.events import BalanceChanged, BookChanged, CandleChanged, Event, MarketEvent, OrderChanged, Traded
-from engine.venue.faults.turn import Feed
 from engine.venue.market import plain
+from engine.venue.protocol import Feed
 
 __all__ = ["Streams"]
 
@@ -57,7 +57,7 @@ class _Line:
 class Streams:
     """Routes and the connections behind them."""
 
-    def __init__(self, venue: Venue, guard: Guard, feed: Venue | Feed) -> None:
+    def __init__(self, venue: Venue, guard: Guard, feed: Feed) -> None:
         self.venue = venue
         self.guard = guard
         self._lines: set[_Line] = set()
