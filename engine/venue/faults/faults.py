@@ -169,8 +169,11 @@ class Faults:
         one = self.due("message", role)
         if one is None:
             return [text]
-        told: list[str] = await one.kind.act(line, text, one)
         self._happened(one, role)
+        told: list[str] = await one.kind.act(line, text, one)
+        if one.passed:  # it found nothing to do
+            one.passed = False
+            self.record.pop()
         return told
 
     def _look(self, now: int) -> int:
