@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engine.venue.coinbase.protocol import Coinbase
+from engine.venue.control import Control
 from engine.venue.core import Venue
 from engine.venue.market import Market
 from engine.venue.server import wall_ms
@@ -46,6 +47,7 @@ class Server:
         app = web.Application()
         self._protocol = Coinbase(venue, clock, venue, weight_limit)
         self._protocol.add_to(app)
+        Control(venue, lockstep=True).add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Server:
