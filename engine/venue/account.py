@@ -1,44 +1,68 @@
-"""Accounts of the local exchange: what is free and what orders bind, by currency."""
+"""Accounts of the local exchange: what they own, what is bound of it, what they hold in contracts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from engine.venue.order import Order
+from engine.venue.position import Position
+
+if TYPE_CHECKING:
+    from engine.venue.events import FundingPaid
 
 __all__ = ["Account"]
 
 
 @dataclass
 class Account:
-    """One API key: its secret (never in a repr), free and locked amounts, orders by id and open ones by client id."""
+    """One API key.
+
+    Attributes
+    ----------
+    key, secret : str
+        The secret is never in a repr.
+    cash : dict of str to float
+        Amounts by currency, as the simulation counts them: whatever is bought is paid in full and whatever is sold
+        brings its price, contracts too.  So an account without positions has the simulation's bits.
+    locked : dict of str to float
+        Of each total, what open orders and positions bind; the exchange keeps it up to date.
+    orders, by_client_id : dict
+        All orders ever taken, and the last one of each client id.
+    positions : dict of str to Position
+        By symbol; one that was closed stays, flat.
+    funding : list of FundingPaid
+        All payments, oldest first.
+    """
 
     key: str
     secret: str = field(repr=False)
-    free: dict[str, float] = field(default_factory=dict)
+    cash: dict[str, float] = field(default_factory=dict)
     locked: dict[str, float] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     by_client_id: dict[str, Order] = field(default_factory=dict)
-
-    def lock(self, currency: str, amount: float) -> None:
-        """Bind an amount that is free."""
-        self.free[currency] = self.free.get(currency, 0.0) - amount
-        self.locked[currency] = self.locked.get(currency, 0.0) + amount
-
-    def release(self, currency: str, amount: float) -> None:
-        """Give an amount back; what only rounding left locked goes with it."""
-        locked = self.locked.get(currency, 0.0) - amount
-        self.free[currency] = self.free.get(currency, 0.0) + amount
-        self.locked[currency] = locked if locked > 1e-12 else 0.0
+    positions: dict[str, Position] = field(default_factory=dict)
+    funding: list[FundingPaid] = field(default_factory=list)
 
     def add(self, currency: str, amount: float) -> None:
-        """Change what is free."""
-        self.free[currency] = self.free.get(currency, 0.0) + amount
+        """Change what is owned."""
+        self.cash[currency] = self.cash.get(currency, 0.0) + amount
 
     def total(self, currency: str) -> float:
-        """Return free plus locked."""
-        return self.free.get(currency, 0.0) + self.locked.get(currency, 0.0)
+        """Return what is owned; of a currency that contracts settle in, the wallet balance."""
+        return self.cash.get(currency, 0.0) + sum(
+            held.quantity * held.entry_price for held in self.positions.values() if held.settle == currency
+        )
+
+    @property
+    def free(self) -> dict[str, float]:
+        """What is not bound, by currency."""
+        return {name: self.total(name) - self.locked.get(name, 0.0) for name in self.currencies()}
 
     def currencies(self) -> list[str]:
         """Return the names of all currencies it ever had, sorted."""
-        return sorted({*self.free, *self.locked})
+        return sorted({*self.cash, *self.locked})
+
+    def open_orders(self, symbol: str | None = None) -> list[Order]:
+        """Return the open orders, of one symbol or of all, the oldest first."""
+        return [one for one in self.orders.values() if one.open and symbol in (None, one.asked.symbol)]

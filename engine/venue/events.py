@@ -5,8 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.venue.order import Execution, Order, State
+from engine.venue.position import Position
 
-__all__ = ["BalanceChanged", "BookChanged", "Candle", "CandleChanged", "Event", "OrderChanged", "Trade", "Traded"]
+__all__ = [
+    "AccountEvent",
+    "BalanceChanged",
+    "BookChanged",
+    "Candle",
+    "CandleChanged",
+    "Event",
+    "FundingPaid",
+    "Liquidated",
+    "MarketEvent",
+    "OrderChanged",
+    "PositionChanged",
+    "Trade",
+    "Traded",
+]
 
 Levels = tuple[tuple[float, float], ...]
 
@@ -83,4 +98,37 @@ class BalanceChanged:
     time_ms: int
 
 
-Event = CandleChanged | Traded | BookChanged | OrderChanged | BalanceChanged
+@dataclass(frozen=True)
+class PositionChanged:
+    """A fill changed a position, or its leverage was set; ``position`` is that of the moment."""
+
+    account: str
+    position: Position
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class FundingPaid:
+    """Funding was paid on a position: ``amount`` in settle currency, negative if the account paid it."""
+
+    account: str
+    symbol: str
+    amount: float
+    rate: float
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class Liquidated:
+    """The venue closed a position whose margin was gone; ``quantity`` is signed, as it was held."""
+
+    account: str
+    symbol: str
+    quantity: float
+    price: float
+    time_ms: int
+
+
+MarketEvent = CandleChanged | Traded | BookChanged
+AccountEvent = OrderChanged | BalanceChanged | PositionChanged | FundingPaid | Liquidated
+Event = MarketEvent | AccountEvent

@@ -64,9 +64,14 @@ def in_range(order: Order, open: float, high: float, low: float, slippage: float
 
 
 def order_of_play(order: Order) -> tuple[int, int]:
-    """Return the key that sorts orders of one moment: market, stops, targets and limits, the oldest of each first."""
+    """Return the key that sorts orders of one moment: market, stops, targets and limits, the oldest of each first.
+
+    A market order that only reduces comes before all: a reversal is a close and an entry, however they arrive.
+    """
     kind = order.asked.kind
-    return (0 if kind == "market" else 1 if kind in _STOPS else 2), order.order_id
+    if kind == "market":
+        return -1 if order.asked.only_reduces else 0, order.order_id
+    return (1 if kind in _STOPS else 2), order.order_id
 
 
 def _met(order: Order, open: float, high: float, low: float) -> float | None:

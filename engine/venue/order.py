@@ -37,7 +37,11 @@ class Rejected(Refuse):
 
 @dataclass(frozen=True)
 class Asked:
-    """An order as it is asked for; quantities in base, prices in quote currency, 0 where the kind has none."""
+    """An order as it is asked for; quantities in base, prices in quote currency, 0 where the kind has none.
+
+    ``reduce_only`` never makes a position larger or turns it; ``close_position`` does too, and takes as its quantity
+    what is held when it fills.  Both are for derivatives.
+    """
 
     symbol: str
     side: Side
@@ -47,11 +51,21 @@ class Asked:
     price: float = 0.0
     stop_price: float = 0.0
     time_in_force: Literal["gtc", "ioc", "fok"] = "gtc"
+    reduce_only: bool = False
+    close_position: bool = False
+
+    @property
+    def only_reduces(self) -> bool:
+        """Whether it may only make a position smaller."""
+        return self.reduce_only or self.close_position
 
 
 @dataclass(frozen=True)
 class Execution:
-    """One fill: ``fee`` is in quote currency, ``time_ms`` the venue's, ms since the epoch."""
+    """One fill, ``time_ms`` the venue's, ms since the epoch.
+
+    ``fee``, and ``realized``, the profit of what it closed before fees, are in quote or settle currency.
+    """
 
     trade_id: int
     order_id: int
@@ -62,11 +76,24 @@ class Execution:
     fee: float
     maker: bool
     time_ms: int
+    realized: float = 0.0
 
 
 @dataclass
 class Order:
-    """An order the venue took; ``locked`` is what it binds of its currency, ``triggered`` whether its stop was met."""
+    """An order the venue took.
+
+    Attributes
+    ----------
+    takes : bool
+        Whether it meets the market when it first takes part.
+    locked : float
+        What it binds of its currency on a spot market.
+    triggered : bool
+        Whether its stop price was met.
+    liquidation : bool
+        Whether the venue made it itself.
+    """
 
     order_id: int
     account: str
@@ -79,6 +106,7 @@ class Order:
     locked: float = 0.0
     triggered: bool = False
     updated_ms: int = 0
+    liquidation: bool = False
     executions: list[Execution] = field(default_factory=list)
 
     @property

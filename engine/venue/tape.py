@@ -20,6 +20,17 @@ LEVELS = 20
 class Tape:
     """Bars of a market, and how many of them were shown.
 
+    Parameters
+    ----------
+    market : Market
+    bars : Bars
+    length_ms : int
+        Of a bar.
+    shown : int
+        Bars shown from the beginning.
+    marks : Bars, optional
+        Mark prices; where they have no bar, the last price is the mark.
+
     Attributes
     ----------
     shown : int
@@ -30,11 +41,12 @@ class Tape:
         The book's number, one more at every change.
     """
 
-    def __init__(self, market: Market, bars: Bars, length_ms: int, shown: int) -> None:
+    def __init__(self, market: Market, bars: Bars, length_ms: int, shown: int, marks: Bars | None = None) -> None:
         self.market = market
         self.bars = bars
         self.length_ms = length_ms
         self.shown = shown
+        self.marks = marks
         self.opened = False
         self.update = 1
 
@@ -49,6 +61,25 @@ class Tape:
         if self.opened:
             return float(self.bars.open[self.shown])
         return float(self.bars.close[self.shown - 1]) if self.shown else float(self.bars.open[0])
+
+    def _mark_bar(self, at: int) -> tuple[Bars, int]:
+        """Return the bars that hold the mark price of a bar, and where in them."""
+        if self.marks is not None:
+            found = int(self.marks.time.searchsorted(self.bars.time[at]))
+            if found < len(self.marks) and self.marks.time[found] == self.bars.time[at]:
+                return self.marks, found
+        return self.bars, at
+
+    @property
+    def mark(self) -> float:
+        """The price that profit, margin and funding are counted at."""
+        bars, at = self._mark_bar(self.shown if self.opened else max(0, self.shown - 1))
+        return float(bars.open[at]) if self.opened or not self.shown else float(bars.close[at])
+
+    def mark_range(self) -> tuple[float, float]:
+        """Return high and low of the mark price in the bar that is open."""
+        bars, at = self._mark_bar(self.shown)
+        return float(bars.high[at]), float(bars.low[at])
 
     def candle(self, at: int) -> Candle:
         """Return a bar, as much of it as has been shown."""

@@ -201,7 +201,7 @@ def test_wrong_use_is_said() -> None:
     with pytest.raises(Usage, match="close it"):
         venue.open_bar()
     with pytest.raises(Usage, match="spot pair"):
-        Market.of("BTC/USDT:USDT", COSTS)
+        Market.of("BTC/USD:BTC", COSTS)
     with pytest.raises(Usage, match="history"):
         made_venue(history=200)
 

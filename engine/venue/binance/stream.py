@@ -16,7 +16,7 @@ from engine.venue.binance import say
 from engine.venue.binance.codes import Problem
 from engine.venue.binance.guard import Guard
 from engine.venue.core import Venue
-from engine.venue.events import BalanceChanged, BookChanged, CandleChanged, Event, OrderChanged, Traded
+from engine.venue.events import BalanceChanged, BookChanged, CandleChanged, Event, MarketEvent, OrderChanged, Traded
 from engine.venue.market import plain
 
 __all__ = ["Streams"]
@@ -121,6 +121,7 @@ class Streams:
     def _heard(self, event: Event) -> None:
         if isinstance(event, OrderChanged | BalanceChanged):
             self._private(event)
+        if not isinstance(event, MarketEvent):
             return
         tape = self.venue.tapes[event.symbol]
         lower, symbol, now = tape.market.id.lower(), tape.market.id, self.venue.time_ms

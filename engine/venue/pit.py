@@ -1,0 +1,187 @@
+"""The pit of the local exchange: what fills within a bar, in the order of the simulation, and what is liquidated.
+
+At the open: what is due, then positions the open leaves without margin.  Within the range: stops as far as the price
+goes before a position is liquidated, then liquidation, then targets and limits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from engine.simulate import formulas
+from engine.venue import margin
+from engine.venue.account import Account
+from engine.venue.desk import Desk
+from engine.venue.events import BalanceChanged, Liquidated, PositionChanged
+from engine.venue.matching import Price, at_open, in_range, order_of_play
+from engine.venue.order import Asked, Execution, Order
+from engine.venue.plainly import plainly
+from engine.venue.settling import affordable, settle
+from engine.venue.tape import Tape
+
+__all__ = ["Pit"]
+
+_to_step = plainly(formulas.to_step)
+_to_tick = plainly(formulas.to_tick)
+_STOPS = 1  # the class of stops in the order of play
+
+
+class Pit(Desk):
+    """A desk whose orders fill against bars.
+
+    Attributes
+    ----------
+    fill_share : float
+        The part of a bar's volume an order may take in it, 0 for all it asks.
+    """
+
+    fill_share = 0.0
+    _next_trade = 1
+
+    def liquidate(self, account: Account, symbol: str, price: float) -> Order | None:
+        """Close a position at a price as the venue does when its margin is gone; cancels what rests in that currency.
+
+        Returns the venue's own order, None if nothing is held.  What is lost beyond the wallet the venue bears.
+        """
+        tape = self.tape(symbol)
+        position, market = margin.held(account, tape), tape.market
+        if not position.quantity:
+            return None
+        for order in account.open_orders():
+            if self.tapes[order.asked.symbol].market.linear and market.settle in order.asked.symbol.partition(":")[2]:
+                self._end(order, "canceled")
+        side = "sell" if position.quantity > 0.0 else "buy"
+        asked = Asked(symbol, side, "market", abs(position.quantity), f"autoclose-{self._next_order}", reduce_only=True)  # type: ignore[arg-type]
+        order = self._take(account, asked, 0.0)
+        order.liquidation = True
+        self._fill(order, tape, Price(price, False), order.rest)
+        rest = any(one.quantity for one in account.positions.values() if one.settle == market.settle)
+        if not rest and account.cash[market.settle] < 0.0:
+            account.cash[market.settle] = 0.0
+            self._tell(BalanceChanged(account.key, (market.settle,), self.time_ms))
+        self._tell(Liquidated(account.key, symbol, position.quantity, price, self.time_ms))
+        return order
+
+    # --- what happens within a bar
+
+    def _match(self, tape: Tape, *, at_the_open: bool) -> None:
+        bars, at, market = tape.bars, tape.shown, tape.market
+        if not market.trading:
+            return
+        open, high, low = float(bars.open[at]), float(bars.high[at]), float(bars.low[at])
+        orders = [order for order in self._open_orders.values() if order.asked.symbol == market.symbol]
+        orders.sort(key=order_of_play)
+        if at_the_open:
+            for order in orders:
+                if order.open:
+                    self._try(order, tape, at_open(order, open, market.slippage))
+                if order.open and order.asked.time_in_force != "gtc":
+                    self._end(order, "expired")
+            self._liquidate_beyond(tape, at_the_open=True)
+            return
+        for order in orders:
+            if order.open and order_of_play(order)[0] <= _STOPS:
+                self._try(order, tape, in_range(order, open, *self._before_liquidation(order, tape), market.slippage))
+        self._liquidate_beyond(tape, at_the_open=False)
+        for order in orders:
+            if order.open and order_of_play(order)[0] > _STOPS:
+                self._try(order, tape, in_range(order, open, high, low, market.slippage))
+        self._liquidate_beyond(tape, at_the_open=False)
+
+    def _before_liquidation(self, order: Order, tape: Tape) -> tuple[float, float]:
+        """Return high and low of the bar as far as the price goes before the account's position is liquidated."""
+        high, low = float(tape.bars.high[tape.shown]), float(tape.bars.low[tape.shown])
+        if tape.market.linear:
+            account = self.accounts[order.account]
+            level = margin.liquidation_price(account, tape, self.tapes)
+            if not math.isnan(level):
+                if margin.held(account, tape).quantity > 0.0:
+                    low = max(low, level)
+                else:
+                    high = min(high, level)
+        return high, low
+
+    def _liquidate_beyond(self, tape: Tape, *, at_the_open: bool) -> None:
+        if not tape.market.linear:
+            return
+        for account in self.accounts.values():
+            quantity = margin.held(account, tape).quantity
+            level = margin.liquidation_price(account, tape, self.tapes)
+            if math.isnan(level):
+                continue
+            high, low = tape.mark_range()
+            if at_the_open:
+                high = low = tape.mark
+            worst = low if quantity > 0.0 else high
+            if (worst <= level) if quantity > 0.0 else (worst >= level):
+                price = worst if at_the_open else float(_to_tick(level, tape.market.price_tick))
+                self.liquidate(account, tape.market.symbol, price)
+
+    def _try(self, order: Order, tape: Tape, price: Price | None) -> None:
+        if price is None:
+            return
+        account = self.accounts[order.account]
+        if order.asked.close_position:
+            order.asked = replace(order.asked, quantity=order.filled + abs(margin.held(account, tape).quantity))
+        most = order.rest
+        if self.fill_share > 0.0:
+            step, volume = tape.market.quantity_step, float(tape.bars.volume[tape.shown])
+            most = min(most, float(_to_step(self.fill_share * volume, step, 0.0)))
+        if order.asked.time_in_force == "fok" and most < order.rest:
+            return
+        if most > 0.0:
+            self._fill(order, tape, price, most)
+
+    def _fill(self, order: Order, tape: Tape, price: Price, most: float) -> None:
+        account = self.accounts[order.account]
+        quantity = affordable(order, tape, price, most, account, self.tapes)
+        if quantity <= 0.0:
+            self._end(order, "expired")
+            return
+        fee, realized = settle(order, tape, price, quantity, account, self.time_ms)
+        order.filled += quantity
+        order.spent += quantity * price.price
+        done = Execution(
+            self._next_trade,
+            order.order_id,
+            order.asked.symbol,
+            order.asked.side,
+            price.price,
+            quantity,
+            fee,
+            price.maker,
+            self.time_ms,
+            realized,
+        )
+        self._next_trade += 1
+        order.executions.append(done)
+        whole = order.rest <= 1e-12 * order.asked.quantity
+        order.becomes("filled" if whole else "partially_filled", self.time_ms)
+        if whole:
+            del self._open_orders[order.order_id]
+        order.locked = 0.0 if whole or tape.market.linear else self._still_binds(order, tape, account)
+        self._bind(account)
+        self._tell_order(order, done)
+        if tape.market.linear:
+            self._tell(PositionChanged(account.key, margin.held(account, tape), self.time_ms))
+            self._expire_reducing(account, tape)
+        if order.open and quantity < most:
+            self._end(order, "expired")
+
+    def _still_binds(self, order: Order, tape: Tape, account: Account) -> float:
+        """Return what the rest of a partly filled order binds on a spot market."""
+        market = tape.market
+        currency = market.pays_in(order.asked.side)
+        free = account.free.get(currency, 0.0) + order.locked
+        price = order.asked.price or order.asked.stop_price or tape.last
+        rest = order.rest if order.asked.side == "sell" else order.rest * price * (1.0 + market.taker_fee)
+        return max(0.0, min(rest, free))
+
+    def _expire_reducing(self, account: Account, tape: Tape) -> None:
+        """End the orders that only reduce once there is nothing left for them to reduce."""
+        position = margin.held(account, tape)
+        for order in account.open_orders(tape.market.symbol):
+            signed = 1.0 if order.asked.side == "buy" else -1.0
+            if order.asked.only_reduces and not position.closing(signed):
+                self._end(order, "expired")
