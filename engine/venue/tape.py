@@ -8,6 +8,8 @@ per cent apart.
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.venue.events import Candle, Levels, Trade
 from engine.venue.market import Market
 from pipelines import Bars
@@ -49,6 +51,9 @@ class Tape:
         self.marks = marks
         self.opened = False
         self.update = 1
+        self._before = np.concatenate(
+            ([0], np.cumsum(bars.volume > 0.0))
+        )  # bars with trades before each: no number is left out
 
     @property
     def next_open_ms(self) -> int | None:
@@ -111,7 +116,7 @@ class Tape:
         path = (open, low, high, close) if close >= open else (open, high, low, close)
         quarter, moments = float(bars.volume[at]) / 4.0, (0, self.length_ms // 3, 2 * self.length_ms // 3)
         made = [
-            Trade(4 * at + k + 1, price, quarter, time + when, k > 0 and price < path[k - 1])
+            Trade(4 * int(self._before[at]) + k + 1, price, quarter, time + when, k > 0 and price < path[k - 1])
             for k, (price, when) in enumerate(zip(path, (*moments, self.length_ms - 1), strict=True))
         ]
         return made if at < self.shown else made[:1]
