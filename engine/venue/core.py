@@ -36,6 +36,9 @@ class Venue(Pit):
         Bars that are known before the first one is played; at least 1 of each series stays to be played.
     fill_share : float
         The part of a bar's volume an order may take in it, 0 for all it asks; the rest stays for the next bar.
+    latency_ms : int
+        Venue time from an order's arrival until it takes part.  One that does so within a bar meets what is left of
+        it: the trades made from the bar from then on.
     funding : mapping of str to (times, rates)
         Recorded funding by symbol: ms since the epoch, fractions of the notional that who is long pays.
     marks : mapping of str to Bars
@@ -58,6 +61,7 @@ class Venue(Pit):
         *,
         history: int = 0,
         fill_share: float = 0.0,
+        latency_ms: int = 0,
         funding: Mapping[str, Rates] | None = None,
         marks: Mapping[str, Bars] | None = None,
     ) -> None:
@@ -66,6 +70,8 @@ class Venue(Pit):
             raise Usage(f"venue: found series of {', '.join(sorted(frames)) or 'no timeframe'}, expected one timeframe")
         if not 0.0 <= fill_share <= 1.0:
             raise Usage(f"venue: fill_share is {fill_share:g}, expected 0 to 1")
+        if latency_ms < 0:
+            raise Usage(f"venue: latency_ms is {latency_ms}, expected 0 or more")
         self.timeframe = frames.pop()
         length = Timeframe.parse(self.timeframe)
         number = next(iter(series.values())).number
@@ -77,7 +83,7 @@ class Venue(Pit):
             tapes[market.symbol] = Tape(market, bars, self.length_ms, history, (marks or {}).get(market.symbol))
         now = min(int(t.bars.time[0]) for t in tapes.values()) if not history else _latest(tapes)
         super().__init__(tapes, now)
-        self.fill_share = fill_share
+        self.fill_share, self.latency_ms = fill_share, latency_ms
         self._playing: list[Tape] = []
         self._funding = {symbol: Schedule(symbol, (), (), now) for symbol in tapes}
         for symbol, (times, rates) in (funding or {}).items():

@@ -66,41 +66,55 @@ class Pit(Desk):
     # --- what happens within a bar
 
     def _match(self, tape: Tape, *, at_the_open: bool) -> None:
-        bars, at, market = tape.bars, tape.shown, tape.market
-        if not market.trading:
+        if not tape.market.trading:
             return
-        open, high, low = float(bars.open[at]), float(bars.high[at]), float(bars.low[at])
-        orders = [order for order in self._open_orders.values() if order.asked.symbol == market.symbol]
-        orders.sort(key=order_of_play)
+        symbol = tape.market.symbol
+        orders = [one for one in self._open_orders.values() if one.asked.symbol == symbol]
+        orders = sorted((one for one in orders if one.active_ms <= self.time_ms), key=order_of_play)
         if at_the_open:
             for order in orders:
                 if order.open:
-                    self._try(order, tape, at_open(order, open, market.slippage))
-                if order.open and order.asked.time_in_force != "gtc":
-                    self._end(order, "expired")
+                    self._try(order, tape, at_open(order, float(tape.bars.open[tape.shown]), tape.market.slippage))
+                self._expire_at_once(order)
             self._liquidate_beyond(tape, at_the_open=True)
             return
-        for order in orders:
-            if order.open and order_of_play(order)[0] <= _STOPS:
-                self._try(order, tape, in_range(order, open, *self._before_liquidation(order, tape), market.slippage))
+        stops = [one for one in orders if order_of_play(one)[0] <= _STOPS]
+        for order in stops:
+            if order.open:
+                self._try(order, tape, self._price_in_range(order, tape, *self._before_liquidation(order, tape)))
         self._liquidate_beyond(tape, at_the_open=False)
         for order in orders:
             if order.open and order_of_play(order)[0] > _STOPS:
-                self._try(order, tape, in_range(order, open, high, low, market.slippage))
+                self._try(order, tape, self._price_in_range(order, tape, math.inf, 0.0))
         self._liquidate_beyond(tape, at_the_open=False)
+        for order in orders:
+            if order.active_ms > tape.bars.time[tape.shown]:
+                self._expire_at_once(order)
+
+    def _expire_at_once(self, order: Order) -> None:
+        if order.open and order.asked.time_in_force != "gtc":
+            self._end(order, "expired")
+
+    def _price_in_range(self, order: Order, tape: Tape, most: float, least: float) -> Price | None:
+        """Return what an order fills at within the bar that is open, as far as the price goes between two bounds.
+
+        For an order that reaches the market within the bar, the bar begins then.
+        """
+        slippage = tape.market.slippage
+        open, high, low = tape.rest(order.active_ms)
+        if order.active_ms > tape.bars.time[tape.shown]:
+            price = at_open(order, open, slippage)
+            if price is not None:
+                return price
+        return in_range(order, open, min(high, most), max(low, least), slippage)
 
     def _before_liquidation(self, order: Order, tape: Tape) -> tuple[float, float]:
-        """Return high and low of the bar as far as the price goes before the account's position is liquidated."""
-        high, low = float(tape.bars.high[tape.shown]), float(tape.bars.low[tape.shown])
-        if tape.market.linear:
-            account = self.accounts[order.account]
-            level = margin.liquidation_price(account, tape, self.tapes)
-            if not math.isnan(level):
-                if margin.held(account, tape).quantity > 0.0:
-                    low = max(low, level)
-                else:
-                    high = min(high, level)
-        return high, low
+        """Return how high and how low the price goes before the account's position is liquidated."""
+        account = self.accounts[order.account]
+        level = margin.liquidation_price(account, tape, self.tapes) if tape.market.linear else math.nan
+        if math.isnan(level):
+            return math.inf, 0.0
+        return (math.inf, level) if margin.held(account, tape).quantity > 0.0 else (level, 0.0)
 
     def _liquidate_beyond(self, tape: Tape, *, at_the_open: bool) -> None:
         if not tape.market.linear:
@@ -134,10 +148,12 @@ class Pit(Desk):
             self._fill(order, tape, price, most)
 
     def _fill(self, order: Order, tape: Tape, price: Price, most: float) -> None:
-        account = self.accounts[order.account]
+        account, other = self.accounts[order.account], self._part(order)
         quantity = affordable(order, tape, price, most, account, self.tapes)
         if quantity <= 0.0:
-            self._end(order, "expired")
+            for one in (order, other):
+                if one is not None:
+                    self._end(one, "expired")
             return
         fee, realized = settle(order, tape, price, quantity, account, self.time_ms)
         order.filled += quantity
@@ -163,6 +179,8 @@ class Pit(Desk):
         order.locked = 0.0 if whole or tape.market.linear else self._still_binds(order, tape, account)
         self._bind(account)
         self._tell_order(order, done)
+        if other is not None:
+            self._end(other, "expired")
         if tape.market.linear:
             self._tell(PositionChanged(account.key, margin.held(account, tape), self.time_ms))
             self._expire_reducing(account, tape)
