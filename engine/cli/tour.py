@@ -13,7 +13,7 @@ from engine.cli.chosen import counted, show_replay
 from engine.cli.options import AsJson, StorePath, grid, open_store
 from engine.cli.output import Output
 from engine.cli.sweep import show_verified
-from engine.cli.tour_live import BARS, trade_locally
+from engine.cli.tour_live import BARS, trade
 from engine.cli.verdict import show_verdict
 from parquet_store.errors import Failed
 
@@ -101,7 +101,7 @@ def tour(store: StorePath = None, json: AsJson = False) -> None:
     _head(out, 6, "Trade it: a bot with the real CCXT client at an exchange on this machine that plays the last bars.")
     stretch = min(BARS, len(bars) // 4)
     with out.progress("live", "bars") as progress:
-        traded = trade_locally(place, SOURCE, exported.path, stretch, out.note, counted(progress, stretch))
+        traded = trade(place, exported.path, stretch, out.note, counted(progress, stretch))
     out.say(
         f"{traded.bars:,} bars, {traded.trades:,} trades closed; against the backtest of the same bars: "
         f"{traded.decisions} decisions, {traded.values} values of nodes and {traded.fills} trades differ"

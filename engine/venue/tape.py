@@ -8,6 +8,8 @@ per cent apart.
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.venue.events import Candle, Levels, Trade
 from engine.venue.market import Market
 from pipelines import Bars
@@ -49,6 +51,9 @@ class Tape:
         self.marks = marks
         self.opened = False
         self.update = 1
+        self._before = np.concatenate(
+            ([0], np.cumsum(bars.volume > 0.0))
+        )  # bars with trades before each: no number is left out
 
     @property
     def next_open_ms(self) -> int | None:
@@ -124,7 +129,7 @@ class Tape:
             return []
         path, quarter = self._path(at), float(self.bars.volume[at]) / 4.0
         made = [
-            Trade(4 * at + k + 1, price, quarter, time_ms, k > 0 and price < path[k - 1][0])
+            Trade(4 * int(self._before[at]) + k + 1, price, quarter, time_ms, k > 0 and price < path[k - 1][0])
             for k, (price, time_ms) in enumerate(path)
         ]
         return made if at < self.shown else made[:1]

@@ -15,10 +15,16 @@ import pytest
 from aiohttp import web
 
 from engine.execution.download import Done, Wanted, download
+from engine.execution.download.ask import Asker
+from engine.execution.download.bars import Source, closed_end
+from engine.venue.core import Venue
+from engine.venue.market import Market
 from parquet_store import Failed, Store, Usage
-from pipelines import load_bars
+from parquet_store.timeframe import Timeframe
+from pipelines import Bars, load_bars
 from tests.data import ROOT
 from tests.execution.downloading import (
+    COLUMNS,
     START,
     Watched,
     assert_same,
@@ -29,7 +35,8 @@ from tests.execution.downloading import (
     venue_of,
     watched,
 )
-from tests.venue.client import HOUR, made_bars
+from tests.venue import coinbase_client
+from tests.venue.client import COSTS, HOUR, made_bars
 
 pytest.importorskip("ccxt")
 BTC, ETH = "binance:BTC/USDT:1h", "binance:ETH/USDT:1h"
@@ -272,6 +279,66 @@ def test_gaps_are_filled_from_another_venue_only_when_told_and_told_apart(tmp_pa
     assert_same(store, BTC, whole, 0, 199)
 
 
+def test_a_venue_that_answers_by_windows_of_time_gives_the_same_bars(tmp_path: Path) -> None:
+    """Coinbase answers for 300 bars from a time on, be there any or not."""
+    bars, store = bars_without([10, 11, 400, *range(700, 1100)], count=1500), Store(tmp_path)
+    venue = Venue({Market.of("BTC/USD", COSTS): bars}, history=len(bars) - 1)
+    venue.open_bar()
+
+    async def run() -> list[Done]:
+        async with coinbase_client.Server(venue) as server:
+            asked = Wanted("coinbase", ("BTC/USD",), "1h", START - 500 * HOUR, url=server.rest_url)
+            return [
+                *await download(asked, store, adjust=unthrottled),
+                *await download(asked, store, adjust=unthrottled),
+            ]
+
+    done, again = asyncio.run(run())
+    assert told(done) == (1096, 403, "")
+    assert [missing for _, _, missing in done.gaps] == [2, 1, 400]
+    assert (again.questions, again.gaps) == (0, done.gaps)
+    assert_same(store, "coinbase:BTC/USD:1h", bars, 0, len(bars) - 1)
+
+
+class Clocked:
+    """A client of a venue with a clock, whose newest candle is forming."""
+
+    id, has = "binance", {"fetchTime": True}
+
+    def __init__(self, bars: Bars) -> None:
+        self.bars, self.now_ms = bars, 0
+
+    def milliseconds(self) -> int:
+        return 0
+
+    async def fetch_time(self) -> int:
+        return self.now_ms
+
+    async def fetch_ohlcv(self, symbol: str, timeframe: str, since: int | None, limit: int) -> list[list[float]]:
+        shown = [
+            [int(self.bars.time[at]), *(float(getattr(self.bars, name)[at]) for name in COLUMNS[1:])]
+            for at in range(len(self.bars))
+            if self.bars.time[at] <= self.now_ms and (since is None or self.bars.time[at] >= since)
+        ]
+        return shown[-limit:] if since is None else shown[:limit]
+
+
+def test_a_bar_counts_as_closed_some_seconds_after_its_end_by_the_venues_clock(tmp_path: Path) -> None:
+    bars = made_bars(50)
+    client = Clocked(bars)
+    source, hour = Source(Asker(client), "BTC/USDT"), Timeframe.parse("1h")
+    number = int(bars.number[0])
+
+    def end(since_first_ms: int) -> int:
+        client.now_ms = START + since_first_ms
+        return asyncio.run(closed_end(source, hour))[0] - number
+
+    assert [end(x) for x in (0, HOUR - 1, HOUR, HOUR + 4_999, HOUR + 5_000, 2 * HOUR)] == [-1, 0, 0, 0, 1, 1]
+    assert end(500 * HOUR) == 50, "no candle beyond the newest the venue shows is asked for"
+    client.bars = bars.slice(0, 0)
+    assert end(10 * HOUR) < 0, "nothing is there to ask for"
+
+
 def test_a_download_that_is_cancelled_keeps_what_came(tmp_path: Path) -> None:
     bars, store = made_bars(4000), Store(tmp_path)
 
@@ -379,7 +446,7 @@ def test_a_venue_that_cannot_be_reached_is_told_with_the_remedy(tmp_path: Path) 
             waits.append(seconds)
 
         asked = Wanted("binance", ("BTC/USDT",), "1h", START, url=url)
-        with pytest.raises(Failed, match="asked 4 times: check the network"):
+        with pytest.raises(Failed, match=r"\(ExchangeNotAvailable\); asked 4 times: check the network"):
             await download(asked, Store(tmp_path), sleep=sleep, adjust=unthrottled)
         assert waits == [0.5, 1.0, 2.0]
 

@@ -22,7 +22,7 @@ EIGHT = 8 * HOUR
 
 
 class Rows:
-    """A client that has rows and answers as Binance does: the first ones from a time, or from a number, on."""
+    """A client that has rows: Binance gives the first ones from a time or a number on, OKX the last ones of a span."""
 
     def __init__(self, rows: list[dict[str, Any]], most: int = 1000, kind: str = "binance") -> None:
         self.rows, self.most, self.id = rows, most, kind
@@ -37,7 +37,7 @@ class Rows:
 
     async def answer(self, symbol: str, since: int | None, limit: int, params: dict[str, Any]) -> list[dict[str, Any]]:
         self.asked.append((since, limit, params))
-        until, number = params.get("until", 1 << 60), params.get("fromId", 0)
+        until, number = params.get("until", params.get("after", 1 << 60) - 1), params.get("fromId", 0)
         kept = [row for row in self.rows if (since or 0) <= row["timestamp"] <= until and int(row["id"]) >= number]
         return kept[:limit] if self.id == "binance" else kept[-limit:]
 
@@ -74,6 +74,13 @@ def test_funding_rates_are_dated_by_their_minute_gone_on_from_and_their_gaps_lis
     assert stored["ts"].to_physical().to_list() == [row["timestamp"] - row["timestamp"] % 60_000 for row in rows]
     assert stored["funding_rate"].to_list() == [row["fundingRate"] for row in rows]
     assert events.covered() == [(START, START + 500 * EIGHT)]
+
+
+def test_funding_rates_of_a_venue_whose_paging_is_not_known_are_refused(tmp_path: Path) -> None:
+    events = Events(tmp_path, FUNDING, "kraken", SYMBOL)
+    with pytest.raises(Usage, match="funding rates of kraken cannot be asked for by time"):
+        asyncio.run(download_funding(Asker(Rows([], kind="kraken")), events, SYMBOL, Done("x"), START))
+    assert not events.covered()
 
 
 def test_trades_of_one_millisecond_that_fill_more_than_an_answer_are_all_stored(tmp_path: Path) -> None:

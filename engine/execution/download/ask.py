@@ -115,4 +115,4 @@ class Asker:
 
 def _what(outcome: Outcome) -> str:
     """Return what happened, without what is done about it: here that is something else."""
-    return outcome.message.rpartition("; ")[0]
+    return outcome.message.rpartition("; nothing happened")[0]

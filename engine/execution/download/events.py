@@ -24,6 +24,7 @@ MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 LONGEST_INTERVAL_MS = 8 * HOUR_MS  # between two payments, at the venues CCXT has
 FLUSH_ROWS = 50_000
 ASCENDING = ("binance", "binancecoinm", "binanceus", "binanceusdm")  # give the first rows from a time on
+ENDS = {"okx": "after"}  # give the last rows before a time, in words of their own that CCXT passes on
 SIDES = {"buy": 1, "sell": -1}
 Progress = Callable[[str, int, int], None]
 
@@ -43,16 +44,26 @@ async def download_funding(
     -----
     A payment up to 5 s after a full minute is dated by that minute: venues stamp it some milliseconds late, and a bar
     opens at the minute.
+
+    Raises
+    ------
+    Usage
+        How the venue pages is not known here, so that a span could be taken for complete that is not.
     """
-    client, end = asker.client, await _end(asker, symbol, until_ms)
-    most = int(client.feature_value(symbol, "fetchFundingRateHistory", "limit", 100) or 100)
-    ascending = asker.client.id in ASCENDING
+    client = asker.client
+    ascending = client.id in ASCENDING
+    if not ascending and client.id not in ENDS:
+        known = ", ".join((*ASCENDING, *ENDS))
+        raise Usage(f"funding rates of {asker.venue} cannot be asked for by time through CCXT here: use {known}")
+    end = await _end(asker, symbol, until_ms)
+    usual = 1000 if ascending else 100
+    most = int(client.feature_value(symbol, "fetchFundingRateHistory", "limit", usual) or usual)
     for begin, stop in without((since_ms, end), events.covered()):
         cursor = begin
         while cursor < stop:
-            # elsewhere the last rows of a span are given: no more are asked for than fit an answer, one an hour
+            # OKX gives the last rows of a span: no more is asked for than fits an answer, at most one an hour
             window = stop if ascending else min(stop, cursor + most * HOUR_MS)
-            params = {} if ascending else {"until": window - 1}
+            params = {} if ascending else {ENDS[client.id]: window}
             rows = await asker.ask(partial(client.fetch_funding_rate_history, symbol, cursor, most, params), symbol)
             done.questions += 1
             inside = [row for row in rows if cursor <= int(row["timestamp"]) < window]
