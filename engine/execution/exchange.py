@@ -16,9 +16,9 @@ from typing import Any, Final
 from engine.execution import coinbase
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
-from engine.execution.outcome import Call, outcome_of
+from engine.execution.outcome import Call, Told, outcome_of
 from engine.execution.trade_candles import TradeCandles
-from parquet_store.errors import Refuse, Usage, unknown
+from parquet_store.errors import Failed, Refuse, Usage, unknown
 
 __all__ = ["Exchange"]
 
@@ -45,8 +45,16 @@ class Exchange:
         self._built: dict[tuple[str, str], TradeCandles] = {}
 
     async def __aenter__(self) -> Exchange:
-        await self._ask(self.client.load_markets(), "read")
-        return self
+        try:
+            await self._ask(self.client.load_markets(), "read")
+        except Told as error:
+            await self.client.close()
+            if error.outcome.meaning != "retry":
+                raise
+            what = error.outcome.message.rpartition("; nothing happened")[0]
+        else:
+            return self
+        raise Failed(f"{what}: it cannot be reached: look at the network, the URLs under [venue] and its status page")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
