@@ -64,7 +64,8 @@ class Exchange:
     async def ahead_ns(self) -> int:
         """Return how far the venue's clock is ahead of this machine's."""
         before = time.time_ns()
-        told_ms = await self._ask(self.client.fetch_time(), "read")
+        asked = coinbase.time_ms(self.client) if self.venue == "coinbase" else self.client.fetch_time()
+        told_ms = await self._ask(asked, "read")
         after = time.time_ns()
         return int(told_ms) * 1_000_000 - (before + after) // 2
 
