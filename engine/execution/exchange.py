@@ -225,7 +225,7 @@ class Exchange:
         return [fill for fill in map(fill_of, found) if fill.venue_id == venue_id]
 
     async def place_pair(self, stop: OrderRequest, target: OrderRequest) -> tuple[OrderReport, OrderReport]:
-        """Send a stop and a limit order at a target as one list, of which one cancels the other; errors as `place`.
+        """Send a stop and a take-profit order as one list, of which one cancels the other; errors as `place`.
 
         Raises
         ------
@@ -235,18 +235,18 @@ class Exchange:
         market = self._market(stop.symbol)
         if not self.pairs:
             raise Usage(f"{self.venue}: no order of a venue cancels another here; rest the stop alone")
-        quantity, price = self._rounded(target, market)
-        level = self.client.price_to_precision(stop.symbol, stop.stop_price)
+        quantity, _ = self._rounded(target, market)
+        levels = [self.client.price_to_precision(one.symbol, one.stop_price) for one in (stop, target)]
         above, below = ("above", "below") if stop.side == "sell" else ("below", "above")
         asked = {
             "symbol": market["id"],
             "side": stop.side.upper(),
             "quantity": self.client.amount_to_precision(stop.symbol, quantity),
-            f"{above}Type": "LIMIT_MAKER",
-            f"{above}Price": self.client.price_to_precision(target.symbol, price),
+            f"{above}Type": "TAKE_PROFIT",
+            f"{above}StopPrice": levels[1],
             f"{above}ClientOrderId": target.client_id,
             f"{below}Type": "STOP_LOSS",
-            f"{below}StopPrice": level,
+            f"{below}StopPrice": levels[0],
             f"{below}ClientOrderId": stop.client_id,
             "newOrderRespType": "FULL",
         }
