@@ -13,27 +13,29 @@ from engine.simulate import formulas
 from engine.venue import margin
 from engine.venue.account import Account
 from engine.venue.desk import Desk
-from engine.venue.events import BalanceChanged, Liquidated, PositionChanged
-from engine.venue.matching import Price, at_open, in_range, order_of_play
+from engine.venue.events import BalanceChanged, Levels, Liquidated, PositionChanged, Trade
+from engine.venue.matching import Price, at_open, at_trade, in_range, order_of_play
 from engine.venue.order import Asked, Execution, Order
 from engine.venue.plainly import plainly
 from engine.venue.settling import affordable, settle
 from engine.venue.tape import Tape
+from engine.venue.traded import TradedTape
 
 __all__ = ["Pit"]
 
 _to_step = plainly(formulas.to_step)
 _to_tick = plainly(formulas.to_tick)
+_DEEPEST = 1000  # levels of a recorded book
 _STOPS = 1  # the class of stops in the order of play
 
 
 class Pit(Desk):
-    """A desk whose orders fill against bars.
+    """A desk whose orders fill against bars, or recorded trades and books.
 
     Attributes
     ----------
     fill_share : float
-        The part of a bar's volume an order may take in it, 0 for all it asks.
+        The part of a bar's (or trade's) volume an order may take in it, 0 for all it asks.
     """
 
     fill_share = 0.0
@@ -101,6 +103,36 @@ class Pit(Desk):
             if order.active_ms > tape.bars.time[tape.shown]:
                 self._expire_at_once(order)
 
+    def _match_trade(self, tape: TradedTape, trade: Trade) -> None:
+        """Fill what a recorded trade lets fill, orders that take against the recorded book where it is known."""
+        if not tape.market.trading:
+            return
+        symbol = tape.market.symbol
+        orders = [one for one in self._open_orders.values() if one.asked.symbol == symbol]
+        for order in sorted((one for one in orders if one.active_ms <= trade.time_ms), key=order_of_play):
+            if not order.open:
+                continue
+            price = at_trade(order, trade.price, tape.market.slippage)
+            levels = tape.levels(_DEEPEST)[0 if order.asked.side == "sell" else 1]
+            if price is not None and levels and not price.maker:
+                self._walk(order, tape, levels)
+            else:
+                self._try(order, tape, price, trade.quantity)
+            self._expire_at_once(order)
+        self._liquidate_beyond(tape, at_the_open=True)
+
+    def _walk(self, order: Order, tape: Tape, levels: Levels) -> None:
+        """Fill an order against the levels of a book, each at its own price, as far as its limit lets it."""
+        self._resolve(order, tape)
+        limit, side, step = order.asked.price, 1.0 if order.asked.side == "buy" else -1.0, tape.market.quantity_step
+        within = [(price, amount) for price, amount in levels if not limit or side * price <= side * limit]
+        if order.asked.time_in_force == "fok" and sum(amount for _, amount in within) < order.rest:
+            return
+        for price, amount in within:
+            most = min(order.rest, float(_to_step(amount, step, 0.0)))
+            if order.open and most > 0.0:
+                self._fill(order, tape, Price(price, False), most)
+
     def _expire_at_once(self, order: Order) -> None:
         if order.open and order.asked.time_in_force != "gtc":
             self._end(order, "expired")
@@ -142,16 +174,21 @@ class Pit(Desk):
                 price = worst if at_the_open else float(_to_tick(level, tape.market.price_tick))
                 self.liquidate(account, tape.market.symbol, price)
 
-    def _try(self, order: Order, tape: Tape, price: Price | None) -> None:
+    def _resolve(self, order: Order, tape: Tape) -> None:
+        """Give an order that closes the position its quantity."""
+        if order.asked.close_position:
+            quantity = abs(margin.held(self.accounts[order.account], tape).quantity)
+            order.asked = replace(order.asked, quantity=order.filled + quantity)
+
+    def _try(self, order: Order, tape: Tape, price: Price | None, volume: float | None = None) -> None:
+        """Fill an order at a price, as much as its share of the volume (else the bar's) lets it."""
         if price is None:
             return
-        account = self.accounts[order.account]
-        if order.asked.close_position:
-            order.asked = replace(order.asked, quantity=order.filled + abs(margin.held(account, tape).quantity))
+        self._resolve(order, tape)
         most = order.rest
         if self.fill_share > 0.0:
-            step, volume = tape.market.quantity_step, float(tape.bars.volume[tape.shown])
-            most = min(most, float(_to_step(self.fill_share * volume, step, 0.0)))
+            volume = float(tape.bars.volume[tape.shown]) if volume is None else volume
+            most = min(most, float(_to_step(self.fill_share * volume, tape.market.quantity_step, 0.0)))
         if order.asked.time_in_force == "fok" and most < order.rest:
             return
         if most > 0.0:

@@ -18,6 +18,7 @@ from engine.execution.outcome import AskAgain, Refused, Stopped, Unknown
 from engine.execution.trade_candles import TradeCandles
 from engine.settings import Credentials, Secret
 from engine.venue.core import Venue
+from engine.venue.server import wall_ms
 from parquet_store.errors import Failed
 from pipelines import Bars
 from tests.execution.test_exchange import settings_for
@@ -157,6 +158,20 @@ def test_candles_are_asked_for_window_by_window(monkeypatch: pytest.MonkeyPatch)
         assert (await exchange.candles(SYMBOL, "1h"))[-1] == rows_of(bars, 149, 150)[0]
 
     asked(venue, question)
+
+
+def test_the_venues_clock_is_read_to_the_millisecond() -> None:
+    stands_ms = wall_ms() // 1000 * 1000 + 777
+
+    async def run() -> None:
+        async with Server(made_venue(), clock=lambda: stands_ms) as server:
+            client = client_of(settings_for(server.rest_url, server.stream_url, name="coinbase"), KEYS)
+            async with Exchange(client) as exchange:
+                before_ms = wall_ms()
+                ahead_ms = await exchange.ahead_ns() / 1e6
+                assert stands_ms - wall_ms() - 1 <= ahead_ms <= stands_ms - before_ms + 1
+
+    asyncio.run(run())
 
 
 def test_orders_come_by_the_stream_as_they_were_sent() -> None:
