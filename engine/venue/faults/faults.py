@@ -51,7 +51,7 @@ class Faults:
         self.venue: Venue | None = None
         self.protocol = "binance"
         self._known: set[tuple[int, str]] = set()
-        self._count = 0
+        self._armed_so_far: dict[str, int] = {}
         self._first_ms = 0
 
     # --- arming
@@ -68,9 +68,9 @@ class Faults:
             raise unknown("fault", name, TABLE)
         kind, given = TABLE[name], numbers(name, settings)
         self._fits(name)
-        self._count += 1
+        self._armed_so_far[name] = count = self._armed_so_far.get(name, 0) + 1
         given = {"times": kind.times, "size": kind.size} | given
-        one = Armed(kind, f"{self.seed}:{self._count}:{name}", **given)
+        one = Armed(kind, f"{self.seed}:{name}:{count}", **given)
         self.armed.append(one)
         return one
 

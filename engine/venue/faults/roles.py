@@ -24,7 +24,7 @@ _PATHS = [
         ),
         ("GET", r"/(premiumIndex|fundingRate|fundingInfo)$|/public/funding-rate(-history)?$", "funding"),
         ("GET", r"/positionRisk$|/account/positions$", "positions"),
-        ("GET", r"/(account|balance)$|/account/balance$|/brokerage/accounts(/[^/]+)?$", "balance"),
+        ("GET", r"/(account|balance)$|/account/balance$|/(brokerage|v2)/accounts(/[^/]+)?$", "balance"),
         ("GET", r"/openOrders$|/trade/orders(-algo)?-pending$|/openAlgoOrders$", "open_orders"),
         ("GET", r"/allOrders$|/trade/orders(-algo)?-history(-archive)?$|/orders/historical/batch$", "orders"),
         ("GET", r"/(my|user)Trades$|/trade/fills(-history)?$|/orders/historical/fills$", "fills"),

@@ -11,7 +11,7 @@ from engine.venue.faults.orders import ORDERS
 from engine.venue.faults.requests import REQUESTS
 from engine.venue.faults.shown import SHOWN
 
-__all__ = ["TABLE", "markdown"]
+__all__ = ["TABLE", "listing", "markdown"]
 
 _GROUPS: tuple[tuple[str, dict[str, Kind]], ...] = (
     ("The connection, and the machine behind it", REQUESTS),
@@ -40,9 +40,11 @@ or while it runs by `POST /control/fault` with `{{"name": "fill_repeated", "time
 | `on` | only this symbol, or this of the opportunities it has |
 | `size` | its own number, in the unit the table has |
 
-The same seed and the same requests give the same faults, whatever else is armed.  `GET /control/faults` tells what is
-armed and every fault that happened, with its number; one that acts always is written down once for each thing it hit.
-`DELETE /control/fault?name=...` disarms.  Protocols: B Binance spot, U Binance USD-M, O OKX, C Coinbase Advanced.
+The same seed, faults and requests give the same record; at one opportunity the fault armed first acts.
+`GET /control/faults` tells what is armed and every fault that happened, with its number; one that acts always is
+written down once for each thing it hit.  `DELETE /control/fault?name=...` disarms.
+
+Protocols: B Binance spot, U Binance USD-M, O OKX, C Coinbase Advanced.
 """
 
 
@@ -63,3 +65,17 @@ def markdown() -> str:
             )
         lines.append("")
     return "\n".join(lines)
+
+
+def listing() -> str:
+    """Return the table as lines of text: each kind with what happens and where it exists."""
+    lines = []
+    for title, group in _GROUPS:
+        lines += [title]
+        lines += [f"  {name:<26} {kind.does}{_where(kind)}" for name, kind in group.items()]
+        lines += [""]
+    return "\n".join(lines).rstrip()
+
+
+def _where(kind: Kind) -> str:
+    return "" if kind.protocols == ALL else f" ({', '.join(kind.protocols)})"

@@ -71,8 +71,8 @@ _WORDS: dict[str, dict[str, tuple[int, Any]]] = {
     },
     "coinbase": {
         "server_error": (500, _coinbase("INTERNAL", "Internal server error.")),
-        "too_many_requests": (429, _coinbase("RESOURCE_EXHAUSTED", "Too many requests.")),
-        "too_many_orders": (429, _coinbase("RESOURCE_EXHAUSTED", "Too many orders.")),
+        "too_many_requests": (429, _coinbase("rate_limit_exceeded", "Rate limit exceeded")),
+        "too_many_orders": (429, _coinbase("resource_exhausted", "Resource has been exhausted")),
         "unknown_outcome": (504, _coinbase("DEADLINE_EXCEEDED", "The request timed out.")),
         "maintenance": (503, _coinbase("UNAVAILABLE", "Trading is under maintenance.")),
         "unknown_code": (200, _refused("UNHEARD_OF_FAILURE_REASON", "A reason no client has heard of.")),
