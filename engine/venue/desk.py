@@ -126,6 +126,11 @@ class Desk:
         tape = self._asked(account, asked)
         return self._take(account, asked, check(asked, tape, account, self.tapes))
 
+    @property
+    def next_order_id(self) -> int:
+        """The number the next order will have; its listeners are told of it before ``place`` returns."""
+        return self._next_order
+
     def find(self, account: Account, symbol: str, *, order_id: int = 0, client_id: str = "") -> Order:
         """Return an order of the account by either id.
 
