@@ -12,19 +12,23 @@ if TYPE_CHECKING:
     from parquet_store.append import Appended
     from parquet_store.digest import fingerprint
     from parquet_store.errors import Failed, Halt, LockstepError, Refuse, Retry, Usage, unknown
+    from parquet_store.events import Events
     from parquet_store.findings import Finding, audit
     from parquet_store.gaps import Gap
     from parquet_store.meta import SeriesMeta
     from parquet_store.moments import Moment
-    from parquet_store.schema import BARS, Dataset
+    from parquet_store.schema import BARS, FUNDING, TRADES, Dataset
     from parquet_store.series import Series
     from parquet_store.store import Span, Store
     from parquet_store.timeframe import Timeframe
 
 __all__ = [
     "BARS",
+    "FUNDING",
+    "TRADES",
     "Appended",
     "Dataset",
+    "Events",
     "Failed",
     "Finding",
     "Gap",
@@ -46,8 +50,11 @@ __all__ = [
 
 _HOME = {
     "BARS": "schema",
+    "FUNDING": "schema",
+    "TRADES": "schema",
     "Appended": "append",
     "Dataset": "schema",
+    "Events": "events",
     "Failed": "errors",
     "Finding": "findings",
     "Gap": "gaps",

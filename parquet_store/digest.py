@@ -19,7 +19,8 @@ def fingerprint(columns: Sequence[npt.NDArray[Any]], dataset: Dataset = BARS) ->
     Parameters
     ----------
     columns : sequence of arrays
-        The dataset's columns in its order, equally long: int64 milliseconds for times, float64 for numbers.
+        The dataset's columns in its order, equally long: int64 milliseconds for times, int64 for whole numbers,
+        float64 for the others.
     dataset : Dataset
         Whose name and version go into the digest.
 
@@ -28,7 +29,7 @@ def fingerprint(columns: Sequence[npt.NDArray[Any]], dataset: Dataset = BARS) ->
     str
         SHA-256 in hexadecimal over dataset, version, row count and each column's little-endian bytes.
     """
-    types = ["<i8" if field.kind == "time" else "<f8" for field in dataset.fields]
+    types = ["<f8" if field.kind == "number" else "<i8" for field in dataset.fields]
     packed = [np.ascontiguousarray(column, dtype=kind) for column, kind in zip(columns, types, strict=True)]
     rows = len(packed[0])
     if any(column.shape != (rows,) for column in packed):

@@ -2,6 +2,9 @@
 
     ROOT/bars/venue=V/symbol=S/timeframe=T/month=YYYY-MM/part.parquet   rows, one file a month
     ROOT/bars/venue=V/symbol=S/timeframe=T/series.json                  what is known of the series
+    ROOT/bars/venue=V/symbol=S/timeframe=T/repairs.parquet              bars of it that another venue gave
+    ROOT/bars/venue=V/symbol=S/timeframe=T/absent.parquet               bars the venue was asked for and did not have
+    ROOT/funding/..., ROOT/trades/...                                   see ``events``
     ROOT/quarantine/venue=V/symbol=S/timeframe=T/DIGEST.parquet         rows that were refused, with the reason
     ROOT/runs/                                                          results; not touched here
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """One column: ``kind`` is ``time`` (milliseconds since the Unix epoch, UTC) or ``number`` (float64)."""
+    """One column: ``kind`` is ``time`` (ms since the Unix epoch, UTC), ``number`` (float64) or ``whole`` (int64)."""
 
     name: str
     kind: str
@@ -24,17 +24,25 @@ class Field:
 class Dataset:
     """The columns of one kind of data; ``version`` rises when their meaning changes.
 
-    The first field is the key: rows of one series are unique in it and sorted by it.
+    The first ``unique`` fields are the key: rows of one series are unique in it and sorted by it.  ``period`` is what
+    one file holds, a month or a day.
     """
 
     name: str
     version: int
     fields: tuple[Field, ...]
+    unique: int = 1
+    period: Literal["month", "day"] = "month"
 
     @property
     def key(self) -> str:
-        """Name of the column rows are sorted by."""
+        """Name of the column rows are sorted by first."""
         return self.fields[0].name
+
+    @property
+    def keys(self) -> list[str]:
+        """Names of the columns in which rows are unique, and by which they are sorted."""
+        return self.names[: self.unique]
 
     @property
     def names(self) -> list[str]:
@@ -50,7 +58,7 @@ class Dataset:
         """Return the schema of a frame read from the store."""
         import polars as pl
 
-        types = {"time": pl.Datetime("ms", "UTC"), "number": pl.Float64()}
+        types = {"time": pl.Datetime("ms", "UTC"), "number": pl.Float64(), "whole": pl.Int64()}
         return pl.Schema({field.name: types[field.kind] for field in self.fields})
 
     def arrow(self, **about: str) -> pa.Schema:
@@ -63,7 +71,7 @@ class Dataset:
         """
         import pyarrow as pa
 
-        types = {"time": pa.timestamp("ms", tz="UTC"), "number": pa.float64()}
+        types = {"time": pa.timestamp("ms", tz="UTC"), "number": pa.float64(), "whole": pa.int64()}
         fields = [
             pa.field(field.name, types[field.kind], metadata={"unit": field.unit, "meaning": field.meaning})
             for field in self.fields
@@ -82,4 +90,27 @@ BARS = Dataset(
         Field("close", "number", "quote currency", "last price"),
         Field("volume", "number", "base currency or shares", "quantity traded; 0 where the source has none"),
     ),
+)
+
+FUNDING = Dataset(
+    name="funding",
+    version=1,
+    fields=(
+        Field("ts", "time", "ms since 1970-01-01 UTC", "when the rate is paid"),
+        Field("funding_rate", "number", "fraction of the notional", "positive: longs pay shorts"),
+    ),
+)
+
+TRADES = Dataset(
+    name="trades",
+    version=1,
+    fields=(
+        Field("ts", "time", "ms since 1970-01-01 UTC", "when it was traded"),
+        Field("trade_id", "whole", "none", "the venue's number; rises with time"),
+        Field("price", "number", "quote currency", "price"),
+        Field("quantity", "number", "base currency", "quantity traded"),
+        Field("side", "whole", "none", "the taker's: 1 bought, -1 sold, 0 not known"),
+    ),
+    unique=2,
+    period="day",
 )

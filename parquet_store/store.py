@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from parquet_store import meta as series_meta
+from parquet_store.absent import read_absent, write_absent
 from parquet_store.append import Appended, check, merge_month, months_of, set_aside
 from parquet_store.digest import fingerprint
 from parquet_store.errors import unknown
@@ -21,6 +23,7 @@ from parquet_store.layout import month_files, resolve_root, series_folder, store
 from parquet_store.meta import SeriesMeta
 from parquet_store.moments import Moment, moment_ms, to_datetime
 from parquet_store.read import naming_broken_files, scan_files
+from parquet_store.repairs import add_repairs, drop_repairs, read_repairs, standing
 from parquet_store.schema import BARS
 from parquet_store.series import Series
 from parquet_store.write import sole_writer
@@ -69,7 +72,13 @@ class Store:
         return f"Store({str(self.root)!r})"
 
     def append(
-        self, series: Series | str, frame: pl.DataFrame, *, quarantine: bool = False, provenance: str = ""
+        self,
+        series: Series | str,
+        frame: pl.DataFrame,
+        *,
+        quarantine: bool = False,
+        provenance: str = "",
+        repaired_from: str = "",
     ) -> Appended:
         """Add bars to a series; a bar that is there already is replaced.
 
@@ -83,6 +92,9 @@ class Store:
             Set bad rows aside, in a file with the reason, and store the rest, rather than refuse them all.
         provenance : str
             Where the rows came from; kept with the series.
+        repaired_from : str
+            The venue these bars are of, where it is not that of the series: such bars only fill gaps, never replace
+            a stored one, and ``repairs`` tells them from the others.
 
         Returns
         -------
@@ -99,37 +111,77 @@ class Store:
         series = _series(series)
         checked = check(series, frame, quarantine=quarantine)
         aside = None if checked.bad.is_empty() else set_aside(self.root, series, checked.bad, provenance)
-        if checked.rows.is_empty():
+        rows = checked.rows
+        if rows.is_empty():
             return Appended(0, 0, 0, len(checked.bad), 0, aside, checked.notes)
         folder = series_folder(self.root, BARS.name, series)
         written = replaced = unchanged = 0
         with sole_writer(folder):
+            if repaired_from:
+                if month_files(folder):
+                    rows = rows.join(self.scan(series).select("ts").collect(), on="ts", how="anti")
+                if rows.is_empty():
+                    return Appended(0, 0, 0, len(checked.bad), 0, aside, checked.notes)
+                add_repairs(folder, rows, repaired_from, time.time_ns() // 1_000_000)
             before = series_meta.read_meta(folder)
             sources = series_meta.read_provenance(folder)
             if provenance and provenance not in sources:
                 sources = (*sources, provenance)
             pending = before or SeriesMeta(0.0, "")
             series_meta.write_meta(folder, replace(pending, provenance=sources), stale=not pending.chosen)
-            for month, rows in months_of(checked.rows):
-                wrote, over, same = merge_month(series, folder, month, rows)
+            for month, part in months_of(rows):
+                wrote, over, same = merge_month(series, folder, month, part)
                 written, replaced, unchanged = written + wrote, replaced + over, unchanged + same
+            if not repaired_from:
+                drop_repairs(folder, rows)
             if not pending.chosen:
                 derived = series_meta.derive(self._times(series), series.bar)
                 series_meta.write_meta(folder, replace(derived, provenance=sources))
-        return Appended(len(checked.rows), replaced, written, len(checked.bad), unchanged, aside, checked.notes)
+        return Appended(len(rows), replaced, written, len(checked.bad), unchanged, aside, checked.notes)
 
     def scan(self, series: Series | str, start: Moment | None = None, end: Moment | None = None) -> pl.LazyFrame:
         """Return the bars of a range, sorted by time, as a LazyFrame with the columns of the schema."""
         return scan_files(self._files(series), moment_ms(start), moment_ms(end))
 
-    def read(self, series: Series | str, start: Moment | None = None, end: Moment | None = None) -> pl.DataFrame:
-        """Return the bars of a range as a frame; a damaged file is named (``Failed``)."""
+    def read(
+        self,
+        series: Series | str,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        repaired: bool = True,
+    ) -> pl.DataFrame:
+        """Return the bars of a range as a frame; a damaged file is named (``Failed``).
+
+        Without ``repaired``, bars that came from another venue are left out.
+        """
         files = self._files(series)
         with naming_broken_files(files):
-            return scan_files(files, moment_ms(start), moment_ms(end)).collect()
+            rows = scan_files(files, moment_ms(start), moment_ms(end)).collect()
+        return rows if repaired else rows.join(self._repairs(series, rows), on="ts", how="anti")
+
+    def repairs(self, series: Series | str) -> pl.DataFrame:
+        """Return the stored bars that came from another venue: ``ts``, ``source`` (which), ``repaired_at`` (when)."""
+        return self._repairs(series, self.read(series))
+
+    def _repairs(self, series: Series | str, rows: pl.DataFrame) -> pl.DataFrame:
+        return standing(read_repairs(series_folder(self.root, BARS.name, _series(series))), rows)
+
+    def absent(self, series: Series | str) -> pl.DataFrame:
+        """Return what a venue was asked for and did not have: ``first`` and ``last`` open time of a run, ``asked``."""
+        return read_absent(series_folder(self.root, BARS.name, _series(series)))
+
+    def note_absent(self, series: Series | str, runs: pl.DataFrame, start: Moment, end: Moment) -> None:
+        """Put runs of absent bars in the place of those known of [start, end); see ``absent``."""
+        low, high = moment_ms(start), moment_ms(end)
+        assert low is not None
+        assert high is not None
+        folder = series_folder(self.root, BARS.name, _series(series))
+        with sole_writer(folder):
+            write_absent(folder, runs, low, high)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Return the DuckDB relation of a query over the view ``bars``.
+        """Return the DuckDB relation of a query over the views ``bars``, ``repairs``, ``funding`` and ``trades``.
 
         The view holds every stored bar with the columns venue, symbol, timeframe and month:
         ``select * from bars where venue = 'binance' and symbol = 'BTC/USDT' and timeframe = '1h'``.

@@ -122,7 +122,14 @@ class Bars:
         return replace(self, **arrays)
 
 
-def load_bars(store: Store, source: str | Series, start: Moment | None = None, end: Moment | None = None) -> Bars:
+def load_bars(
+    store: Store,
+    source: str | Series,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    *,
+    repaired: bool = True,
+) -> Bars:
     """Return the stored bars of a range as arrays.
 
     Parameters
@@ -133,6 +140,8 @@ def load_bars(store: Store, source: str | Series, start: Moment | None = None, e
         Such as ``binance:BTC/USDT:1h``.
     start, end : int, str, datetime or date, optional
         Bars that open at ``start`` or later and before ``end``; without a zone, UTC.
+    repaired : bool
+        Whether bars that came from another venue are among them; ``Store.repairs`` says which those are.
 
     Raises
     ------
@@ -143,7 +152,7 @@ def load_bars(store: Store, source: str | Series, start: Moment | None = None, e
     """
     series = source if isinstance(source, Series) else Series.parse(source)
     meta = store.meta(series)
-    rows = store.read(series, start, end)
+    rows = store.read(series, start, end, repaired=repaired)
     if rows.is_empty():
         span = store.span(series)
         asked = (f" {word} {moment}" for word, moment in (("from", start), ("before", end)) if moment is not None)

@@ -7,9 +7,20 @@ from typing import Annotated
 
 import typer
 
+from engine.cli import data_download
 from engine.cli.options import AsJson, StorePath, open_store, pairs
 from engine.cli.output import Output
-from engine.cli.stored import absent, checked_series, empty_store, show_appended, show_details, show_series
+from engine.cli.stored import (
+    absent,
+    checked_series,
+    empty_store,
+    repaired,
+    show_appended,
+    show_details,
+    show_events,
+    show_series,
+    stored_events,
+)
 from parquet_store.errors import Failed, Usage
 
 app = typer.Typer(
@@ -73,6 +84,9 @@ def import_bars(
     show_appended(place, series, done, {"layout": imported.layout, "notes": [*imported.notes, *done.notes]}, out)
 
 
+data_download.register(app)
+
+
 @app.command("list")
 def list_series(store: StorePath = None, json: AsJson = False) -> None:
     """List what is stored.
@@ -81,8 +95,11 @@ def list_series(store: StorePath = None, json: AsJson = False) -> None:
     Example:
       lockstep data list
     """
-    place = open_store(store)
-    show_series(place, place.series(), Output(json))
+    place, out = open_store(store), Output(json)
+    show_series(place, place.series(), out)
+    events = [] if json else stored_events(place)
+    if events:
+        show_events(events, out)
 
 
 @app.command()
@@ -96,7 +113,7 @@ def check(
 ) -> None:
     """Audit stored bars: gaps, duplicates, impossible prices, damaged files.
 
-    Exit status 1 if something is wrong; absent bars are shown and are no fault.
+    Exit status 1 if something is wrong; absent bars, and bars repaired from another venue, are shown and no fault.
 
     \b
     Example:
@@ -115,10 +132,10 @@ def check(
         out.say(empty_store(place))
     else:
         rows = [
-            [e["source"], e["rows"], e["first"], e["last"], len(e["gaps"]), absent(e["gaps"]), len(e["findings"])]
-            for e in checked
+            [e["source"], e["rows"], e["first"], e["last"], len(e["gaps"]), absent(e["gaps"]), e["repairs"], e["wrong"]]
+            for e in (e | {"repairs": repaired(e), "wrong": len(e["findings"])} for e in checked)
         ]
-        out.table(["source", "bars", "first", "last", "gaps", "bars absent", "findings"], rows)
+        out.table(["source", "bars", "first", "last", "gaps", "bars absent", "repaired", "findings"], rows)
         for entry in checked:
             show_details(entry, out)
         out.say("nothing is wrong" if not wrong else f"{wrong:,} findings")
@@ -134,7 +151,8 @@ def query(
 ) -> None:
     """Ask the stored bars in SQL.
 
-    The view 'bars' has ts, open, high, low, close, volume, venue, symbol, timeframe, month.
+    The view 'bars' has ts, open, high, low, close, volume, venue, symbol, timeframe, month; 'repairs' has the bars
+    that another venue gave (source, repaired_at), 'funding' the rates paid and 'trades' the trades.
 
     \b
     Example:

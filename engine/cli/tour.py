@@ -13,10 +13,12 @@ from engine.cli.chosen import counted, show_replay
 from engine.cli.options import AsJson, StorePath, grid, open_store
 from engine.cli.output import Output
 from engine.cli.sweep import show_verified
+from engine.cli.tour_live import BARS, trade
 from engine.cli.verdict import show_verdict
 from parquet_store.errors import Failed
 
 if TYPE_CHECKING:
+    from engine.live.parity import Parity
     from engine.research.summary import RunSummary
     from parquet_store import Store
 
@@ -33,7 +35,7 @@ GRID = (
     "kelly_fraction=0,0.5,1",
 )
 VERIFIED = 25
-REASON = "the demo shows the whole way, and trades nothing"
+REASON = "the tour shows the whole way, and trades play money"
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tour(store: StorePath = None, json: AsJson = False) -> None:
-    """Load the sample, sweep it, verify, choose, export, replay and report: all of it, in a few minutes.
+    """Load the sample, sweep it, verify, choose, export, replay, report and trade: all of it, in a few minutes.
 
     \b
     Example:
@@ -96,10 +98,21 @@ def tour(store: StorePath = None, json: AsJson = False) -> None:
     page = write_report(place, run)
     out.say(f"report {page}")
 
+    _head(out, 6, "Trade it: a bot with the real CCXT client at an exchange on this machine that plays the last bars.")
+    stretch = min(BARS, len(bars) // 4)
+    with out.progress("live", "bars") as progress:
+        traded = trade(place, exported.path, stretch, out.note, counted(progress, stretch))
+    out.say(
+        f"{traded.bars:,} bars, {traded.trades:,} trades closed; against the backtest of the same bars: "
+        f"{traded.decisions} decisions, {traded.values} values of nodes and {traded.fills} trades differ"
+    )
+    for line in traded.details:
+        out.note(f"  {line}")
+
     seconds = time.perf_counter() - began
-    failed = bool(replayed.mismatches or (summary.verified and summary.verified["mismatches"]))
-    _head(out, 6, f"What happened, in {seconds:.0f} s.")
-    for line in story(place, summary, replayed.mismatches):
+    failed = bool(replayed.mismatches or traded.mismatches or (summary.verified and summary.verified["mismatches"]))
+    _head(out, 7, f"What happened, in {seconds:.0f} s.")
+    for line in story(place, summary, replayed.mismatches, traded):
         out.say(line)
     if json:
         files = {"store": place.root, "results": run.folder / "results", "manifest": exported.path, "report": page}
@@ -108,6 +121,13 @@ def tour(store: StorePath = None, json: AsJson = False) -> None:
                 "sweep": summary.as_json(),
                 "export": {"manifest": exported.path, "digest": exported.digest, "refused": refused},
                 "replay": replayed.as_json(),
+                "live": {
+                    "bars": traded.bars,
+                    "trades": traded.trades,
+                    "decisions": traded.decisions,
+                    "values": traded.values,
+                    "fills": traded.fills,
+                },
                 "files": files,
                 "seconds": seconds,
             }
@@ -137,7 +157,7 @@ def show_sweep(summary: RunSummary, out: Output) -> None:
     out.say(f"best:   {params_text(summary.best['params'])}\nmedian: {params_text(summary.median['params'])}")
 
 
-def story(store: Store, summary: RunSummary, mismatches: int) -> list[str]:
+def story(store: Store, summary: RunSummary, mismatches: int, traded: Parity) -> list[str]:
     """Return what the demo did and what it does not say, in plain words."""
     from engine.cli.figures import figure
 
@@ -150,7 +170,9 @@ def story(store: Store, summary: RunSummary, mismatches: int) -> list[str]:
     paragraphs = (
         f"{summary.combos:,} combinations each traded the same {summary.bars:,} real sessions. "
         f"VectorBT, an engine of its own, made the same trades in {agreed} of the {checked} drawn at random. "
-        f"The exported program, advanced one bar at a time, differs from the batch run in {mismatches} values.",
+        f"The exported program, advanced one bar at a time, differs from the batch run in {mismatches} values. "
+        f"Trading the last {traded.bars:,} bars through CCXT at the local exchange it closed {traded.trades} trades, "
+        f"{'all equal to' if not traded.mismatches else 'not equal to'} the backtest's, to the last bit.",
         f"The best Sharpe ratio is {sharpe[0]}, the median {sharpe[1]}, buy and hold's {sharpe[2]}. "
         f"They earned {earned[0]}, {earned[1]} and {earned[2]} over the whole time, "
         f"fell by at most {fall[0]}, {fall[1]} and {fall[2]}, "

@@ -19,6 +19,9 @@ def venue(
         list[str],
         typer.Option(metavar="SOURCE", help="Stored bars, as in binance:BTC/USDT:1h; may be given again."),
     ],
+    protocol: Annotated[
+        str, typer.Option(metavar="NAME", help="binance (spot), binanceusdm, okx or coinbase.")
+    ] = "binance",
     speed: Annotated[
         float | None, typer.Option(metavar="N", help="Seconds of market time a second, as in 3600.", show_default=False)
     ] = None,
@@ -38,7 +41,7 @@ def venue(
     store: StorePath = None,
     json: AsJson = False,
 ) -> None:
-    """Run a local exchange that speaks Binance's spot protocol over stored bars.
+    """Run a local exchange over stored bars that speaks the protocol of Binance, OKX or Coinbase.
 
     Orders sent after a close fill at the next open; stops, targets and limits within the range of a bar, as in the
     simulation.  The book and the public trades are made from the bars.
@@ -78,12 +81,12 @@ def venue(
     exchange.open_account(key, secret, {next(iter(series)).quote: cash})
 
     async def run() -> None:
-        async with Server(exchange, port=port, lockstep=lockstep) as server:
-            urls = {"rest": server.rest_url, "stream": server.stream_url, "user_stream": server.user_stream_url}
+        async with Server(exchange, protocol=protocol, port=port, lockstep=lockstep) as server:
+            urls = {"rest": server.rest_url, "stream": server.stream_url}
             if json:
                 print(dumps(urls | {"control": server.control_url}), flush=True)
             else:
-                print(_how_to_point(server.rest_url, server.stream_url, server.user_stream_url, key), flush=True)
+                print(_how_to_point(protocol, server.rest_url, server.stream_url), flush=True)
             told = sys.stderr if json else sys.stdout
             if speed is None:
                 print(
@@ -100,16 +103,18 @@ def venue(
         asyncio.run(run())
 
 
-def _how_to_point(rest: str, stream: str, user_stream: str, key: str) -> str:
+def _how_to_point(protocol: str, rest: str, stream: str) -> str:
+    venue, market = {
+        "binanceusdm": ("binance", "perpetual"),
+        "okx": ("okx", "perpetual"),
+    }.get(protocol, (protocol, "spot"))
     return f"""REST     {rest}
 streams  {stream}
-user     {user_stream}
 
-import ccxt.pro
-exchange = ccxt.pro.binance({{"apiKey": "{key}", "secret": "...", "options": {{
-    "fetchMarkets": {{"types": ["spot"]}}, "fetchMargins": False}}}})
-exchange.has["fetchCurrencies"] = False
-exchange.urls["api"].update(public="{rest}", private="{rest}")
-exchange.urls["api"]["ws"]["spot"] = "{stream}"
-exchange.urls["api"]["ws"]["ws-api"]["spot"] = "{user_stream}"
+In a bot's settings:
+  [venue]
+  name = "{venue}"
+  market = "{market}"
+  rest_url = "{rest}"
+  stream_url = "{stream}"
 """

@@ -7,7 +7,7 @@
 - No order can be asked for by its client id; lists of orders carry it, newest first.  (Sent again, a client id is
   answered with the order it had before, but an order that does not exist would then be made.)
 - A list comes in pages of at most 100 orders or fills, candles in windows of 300.
-- CCXT takes what is filled of a streamed order for its amount.
+- CCXT takes what is filled of a streamed order for its amount, and of the venue's time the seconds alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 from engine.execution.orders import OrderRequest
 from engine.execution.outcome import outcome_as
 
-__all__ = ["STOP_ROOM", "candles", "look_for", "mended", "pages", "sent"]
+__all__ = ["STOP_ROOM", "candles", "look_for", "mended", "pages", "sent", "time_ms"]
 
 STOP_ROOM: Final = 0.05
 MOST_PAGES: Final = 50
@@ -143,3 +143,8 @@ def mended(order: dict[str, Any]) -> dict[str, Any]:
     filled, remaining = order.get("filled"), order.get("remaining")
     amount = None if filled is None or remaining is None else filled + remaining
     return order | {"amount": amount, "type": str(order.get("type") or "").lower()}
+
+
+async def time_ms(client: Any) -> int:
+    """Return the venue's time to the millisecond."""
+    return int((await client.v3PublicGetBrokerageTime())["epochMillis"])

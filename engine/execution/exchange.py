@@ -16,9 +16,9 @@ from typing import Any, Final
 from engine.execution import coinbase
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
-from engine.execution.outcome import Call, outcome_of
+from engine.execution.outcome import Call, Told, outcome_of
 from engine.execution.trade_candles import TradeCandles
-from parquet_store.errors import Refuse, Usage, unknown
+from parquet_store.errors import Failed, Refuse, Usage, unknown
 
 __all__ = ["Exchange"]
 
@@ -45,8 +45,16 @@ class Exchange:
         self._built: dict[tuple[str, str], TradeCandles] = {}
 
     async def __aenter__(self) -> Exchange:
-        await self._ask(self.client.load_markets(), "read")
-        return self
+        try:
+            await self._ask(self.client.load_markets(), "read")
+        except Told as error:
+            await self.client.close()
+            if error.outcome.meaning != "retry":
+                raise
+            what = error.outcome.message.rpartition("; nothing happened")[0]
+        else:
+            return self
+        raise Failed(f"{what}: it cannot be reached: look at the network, the URLs under [venue] and its status page")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -56,7 +64,8 @@ class Exchange:
     async def ahead_ns(self) -> int:
         """Return how far the venue's clock is ahead of this machine's."""
         before = time.time_ns()
-        told_ms = await self._ask(self.client.fetch_time(), "read")
+        asked = coinbase.time_ms(self.client) if self.venue == "coinbase" else self.client.fetch_time()
+        told_ms = await self._ask(asked, "read")
         after = time.time_ns()
         return int(told_ms) * 1_000_000 - (before + after) // 2
 
@@ -216,7 +225,7 @@ class Exchange:
         return [fill for fill in map(fill_of, found) if fill.venue_id == venue_id]
 
     async def place_pair(self, stop: OrderRequest, target: OrderRequest) -> tuple[OrderReport, OrderReport]:
-        """Send a stop and a limit order at a target as one list, of which one cancels the other; errors as `place`.
+        """Send a stop and a take-profit order as one list, of which one cancels the other; errors as `place`.
 
         Raises
         ------
@@ -226,18 +235,18 @@ class Exchange:
         market = self._market(stop.symbol)
         if not self.pairs:
             raise Usage(f"{self.venue}: no order of a venue cancels another here; rest the stop alone")
-        quantity, price = self._rounded(target, market)
-        level = self.client.price_to_precision(stop.symbol, stop.stop_price)
+        quantity, _ = self._rounded(target, market)
+        levels = [self.client.price_to_precision(one.symbol, one.stop_price) for one in (stop, target)]
         above, below = ("above", "below") if stop.side == "sell" else ("below", "above")
         asked = {
             "symbol": market["id"],
             "side": stop.side.upper(),
             "quantity": self.client.amount_to_precision(stop.symbol, quantity),
-            f"{above}Type": "LIMIT_MAKER",
-            f"{above}Price": self.client.price_to_precision(target.symbol, price),
+            f"{above}Type": "TAKE_PROFIT",
+            f"{above}StopPrice": levels[1],
             f"{above}ClientOrderId": target.client_id,
             f"{below}Type": "STOP_LOSS",
-            f"{below}StopPrice": level,
+            f"{below}StopPrice": levels[0],
             f"{below}ClientOrderId": stop.client_id,
             "newOrderRespType": "FULL",
         }

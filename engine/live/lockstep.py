@@ -20,7 +20,9 @@ from pipelines.candles import Candle
 __all__ = ["Lockstep"]
 
 _MS: Final = 1_000_000
+_SECOND: Final = 1_000_000_000
 PATIENCE_S: Final = 2.0
+PATIENT_SECONDS: Final = 20  # of venue time, for a bar that is not decided on
 
 
 class Lockstep:
@@ -58,6 +60,7 @@ class Lockstep:
                 told = await self._half(session, "close")
                 grace_ns = self.node.loop.setup.feed.grace_ns
                 await self._caught_up(told, (told["time"] + 1) * _MS + grace_ns)
+                await self._decided(told)
                 self.bars += 1
                 if progress is not None:
                     progress(1)
@@ -78,6 +81,23 @@ class Lockstep:
         await node.settled()
         node.put(ClockAdvanced(now_ns))
         await node.settled()
+
+    async def _decided(self, told: dict[str, Any]) -> None:
+        """Let time pass until the bars that closed are decided on: those before them may have to be shown absent."""
+        node, feed = self.node, self.node.loop.setup.feed
+        closed = {
+            series: int(told["candles"][symbol][0]) * _MS
+            for series, (symbol, _) in node.symbols.items()
+            if symbol in told["candles"]
+        }
+        now_ns = self.clock.now_ns() + feed.absence_ns
+        for _ in range(PATIENT_SECONDS):
+            if all(node.loop.rules[series].next_ns > open_ns for series, open_ns in closed.items()):
+                return
+            self.clock.set(now_ns)
+            node.put(ClockAdvanced(now_ns))
+            await node.settled()
+            now_ns += _SECOND
 
     async def _half(self, session: aiohttp.ClientSession, name: str) -> dict[str, Any]:
         url = f"{self.control_url}/{name}"

@@ -42,6 +42,7 @@ from engine.live.events import (
 )
 from engine.live.journal import Journal
 from engine.live.loop import Loop
+from parquet_store.errors import LockstepError
 from pipelines.candles import Candle
 
 __all__ = ["Node"]
@@ -99,6 +100,7 @@ class Node:
         self._writer = ThreadPoolExecutor(1, "journal")
         self._group: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
+        self._fault: BaseException | None = None
 
     # --- from outside
 
@@ -143,7 +145,27 @@ class Node:
     # --- the run
 
     async def run(self, until: Awaitable[Any] | None = None) -> None:
-        """Run until ``stop`` is called, or what is awaited is done; then end cleanly."""
+        """Run until ``stop`` is called, or what is awaited is done; then end cleanly.
+
+        Raises
+        ------
+        LockstepError
+            Of whatever ended the run: the journal cannot be written, a step wrote past its memory.
+        """
+        try:
+            await self._run(until)
+        except BaseExceptionGroup as group:
+            told = group.subgroup(LockstepError)
+            first: BaseException | None = told
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            if first is None:
+                raise
+            raise first from None
+        if self._fault is not None:
+            raise self._fault
+
+    async def _run(self, until: Awaitable[Any] | None) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -156,10 +178,13 @@ class Node:
                         tasks.append(group.create_task(self._watch_fills(self.venue)))
                 if self.tick_s:
                     tasks.append(group.create_task(self._tick()))
-                if until is not None:
-                    await until
-                else:
-                    await self._ended.wait()
+                ended = group.create_task(self._ended.wait())
+                over = ended if until is None else asyncio.ensure_future(until)
+                await asyncio.wait([ended, over], return_when=asyncio.FIRST_COMPLETED)
+                for one in (ended, over):
+                    one.cancel()
+                if over is not ended and over.done() and not over.cancelled():
+                    over.result()
                 self.flush()
                 self.put(Stopping(self.clock.now_ns()))
                 await self.settled()
@@ -177,8 +202,9 @@ class Node:
                 batch, self._events, self._busy = self._events, [], True
                 try:
                     actions = self.loop.step(batch)
-                    writing = self._write(batch, actions)
-                    if any(isinstance(action, SENDS) for action in actions):
+                    sends = any(isinstance(action, SENDS) for action in actions)
+                    writing = self._write(batch, actions, durable=sends)
+                    if sends:
                         await writing
                     for action in actions:
                         self._do(action)
@@ -188,20 +214,25 @@ class Node:
                     self.listener(actions, self.loop.time_ns)
             self._calm.set()
 
-    def _write(self, batch: Sequence[Event], actions: Sequence[Action]) -> asyncio.Future[int]:
+    def _write(self, batch: Sequence[Event], actions: Sequence[Action], *, durable: bool) -> asyncio.Future[int]:
+        """Hand a step to the journal's thread; a fault there ends the run, whoever waits for it."""
         time_ns = self.loop.time_ns
-        entries: list[tuple[int, str, Any]] = [(time_ns, "events", list(batch)), (time_ns, "actions", list(actions))]
-        if not actions:
-            del entries[1]
-        running = asyncio.get_running_loop()
-        return running.run_in_executor(self._writer, self._append, entries)
+        entries: list[tuple[int, str, list[Any]]] = [(time_ns, "events", list(batch))]
+        if actions:
+            entries.append((time_ns, "actions", list(actions)))
+        made = asyncio.get_running_loop().run_in_executor(self._writer, self._append, entries, durable)
+        made.add_done_callback(self._written)
+        return made
 
-    def _append(self, entries: list[tuple[int, str, list[Any]]]) -> int:
-        try:
-            return self.journal.append_many([(at, kind, [pack(one) for one in body]) for at, kind, body in entries])
-        except Exception as error:
+    def _append(self, entries: list[tuple[int, str, list[Any]]], durable: bool) -> int:
+        packed = [(at, kind, [pack(one) for one in body]) for at, kind, body in entries]
+        return self.journal.append_many(packed, durable)
+
+    def _written(self, done: asyncio.Future[int]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None and self._fault is None:
             self._fault = error
-            raise
+            self._ended.set()
 
     # --- streams
 

@@ -65,6 +65,12 @@ def load_plan(settings: BotSettings) -> Plan:
         if one.history and len(one.symbols) != 1:
             raise Usage(f"{one.path}: history is one series, found {len(one.symbols)} symbols; leave one of them out")
         name = settings.feed.candles_from or settings.venue.name
+        both = all(manifest.program.role(role) is not None for role in ("stop", "target"))
+        if both and settings.mode != "paper" and settings.venue.market == "spot" and settings.venue.name != "binance":
+            raise Usage(
+                f"{one.path}: the program has a stop and a target, and {settings.venue.name}'s spot market binds what "
+                "is held to one order; trade it on binance or a perpetual, or sweep it with one of the two"
+            )
         for symbol in one.symbols:
             series = series_of(symbol, timeframe)
             source = one.history or f"{name}:{symbol}:{timeframe}"

@@ -17,12 +17,16 @@ from engine.venue.events import BalanceChanged, BookChanged, CandleChanged, Fund
 from engine.venue.funding import Funding, Rates, Schedule
 from engine.venue.market import Market
 from engine.venue.pit import Pit
+from engine.venue.recorded import Depth, Trades
 from engine.venue.tape import Tape
+from engine.venue.traded import TradedTape
 from parquet_store.errors import Usage
 from parquet_store.timeframe import Timeframe
 from pipelines import Bars
 
 __all__ = ["Venue"]
+
+_NEVER = 1 << 62
 
 
 class Venue(Pit):
@@ -36,10 +40,17 @@ class Venue(Pit):
         Bars that are known before the first one is played; at least 1 of each series stays to be played.
     fill_share : float
         The part of a bar's volume an order may take in it, 0 for all it asks; the rest stays for the next bar.
+    latency_ms : int
+        Venue time from an order's arrival until it takes part.  One that does so within a bar meets what is left of
+        it: the trades made from the bar from then on.
     funding : mapping of str to (times, rates)
         Recorded funding by symbol: ms since the epoch, fractions of the notional that who is long pays.
     marks : mapping of str to Bars
         Mark prices by symbol, of the same timeframe; else the last price is the mark.
+    trades : mapping of str to Trades
+        Recorded trades by symbol.  A bar that has some plays by them: its first at its open, the others in its range.
+    books : mapping of str to Depth
+        Recorded books of symbols with trades: what takes walks their levels, without slippage.
 
     Attributes
     ----------
@@ -58,14 +69,19 @@ class Venue(Pit):
         *,
         history: int = 0,
         fill_share: float = 0.0,
+        latency_ms: int = 0,
         funding: Mapping[str, Rates] | None = None,
         marks: Mapping[str, Bars] | None = None,
+        trades: Mapping[str, Trades] | None = None,
+        books: Mapping[str, Depth] | None = None,
     ) -> None:
         frames = {bars.timeframe for bars in (*series.values(), *(marks or {}).values())}
         if len(frames) != 1:
             raise Usage(f"venue: found series of {', '.join(sorted(frames)) or 'no timeframe'}, expected one timeframe")
         if not 0.0 <= fill_share <= 1.0:
             raise Usage(f"venue: fill_share is {fill_share:g}, expected 0 to 1")
+        if latency_ms < 0:
+            raise Usage(f"venue: latency_ms is {latency_ms}, expected 0 or more")
         self.timeframe = frames.pop()
         length = Timeframe.parse(self.timeframe)
         number = next(iter(series.values())).number
@@ -74,10 +90,15 @@ class Venue(Pit):
         for market, bars in series.items():
             if not 0 <= history < len(bars):
                 raise Usage(f"venue: {market.symbol}: history is {history}, expected 0 to {len(bars) - 1} bars")
-            tapes[market.symbol] = Tape(market, bars, self.length_ms, history, (marks or {}).get(market.symbol))
+            symbol, mark = market.symbol, (marks or {}).get(market.symbol)
+            if trades is not None and symbol in trades:
+                book = (books or {}).get(symbol)
+                tapes[symbol] = TradedTape(market, bars, self.length_ms, history, trades[symbol], book, mark)
+            else:
+                tapes[symbol] = Tape(market, bars, self.length_ms, history, mark)
         now = min(int(t.bars.time[0]) for t in tapes.values()) if not history else _latest(tapes)
         super().__init__(tapes, now)
-        self.fill_share = fill_share
+        self.fill_share, self.latency_ms = fill_share, latency_ms
         self._playing: list[Tape] = []
         self._funding = {symbol: Schedule(symbol, (), (), now) for symbol in tapes}
         for symbol, (times, rates) in (funding or {}).items():
@@ -116,10 +137,13 @@ class Venue(Pit):
         for tape in self._playing:
             tape.opened = True
         self._pay_funding(self.time_ms)
-        for tape in self._playing:
+        by_bar = [tape for tape in self._playing if not _by_trade(tape)]
+        for tape in by_bar:
             self._match(tape, at_the_open=True)
+        for one in sorted((tape for tape in self._playing if _by_trade(tape)), key=_next_trade_ms):
+            self._play_trade(one)
         for tape in self._playing:
-            self._tell_market(tape, tape.shown, tape.trades_of(tape.shown))
+            self._tell_market(tape, tape.shown, tape.trades_of(tape.shown) if tape in by_bar else [])
         self._bind_all()
         return True
 
@@ -133,16 +157,39 @@ class Venue(Pit):
         """
         if not self._playing:
             raise Usage("venue: no bar is open: open one first")
-        self.time_ms += self.length_ms - 1
-        self._pay_funding(self.time_ms)
-        for tape in self._playing:
+        end_ms = int(self._playing[0].bars.time[self._playing[0].shown]) + self.length_ms - 1
+        self.advance(end_ms)
+        self.time_ms = end_ms
+        self._pay_funding(end_ms)
+        by_bar = [tape for tape in self._playing if not _by_trade(tape)]
+        for tape in by_bar:
             self._match(tape, at_the_open=False)
+        for tape in self._playing:
             tape.shown += 1
             tape.opened = False
         for tape in self._playing:
-            self._tell_market(tape, tape.shown - 1, tape.trades_of(tape.shown - 1)[1:])
+            trades = tape.trades_of(tape.shown - 1)[1:] if tape in by_bar else []
+            self._tell_market(tape, tape.shown - 1, trades)
         self._bind_all()
         self._playing = []
+
+    def advance(self, until_ms: int) -> None:
+        """Play the recorded trades of the open bar that happen until a moment; without any it does nothing."""
+        while True:
+            due = [tape for tape in self._playing if _next_trade_ms(tape) <= until_ms]
+            if not due:
+                return
+            self._play_trade(min(due, key=_next_trade_ms))
+
+    def _play_trade(self, tape: Tape) -> None:
+        assert isinstance(tape, TradedTape)
+        trade = tape.take()
+        self.time_ms = max(self.time_ms, trade.time_ms)
+        self._pay_funding(self.time_ms)
+        self._match_trade(tape, trade)
+        self._tell(Traded(tape.market.symbol, trade))
+        if tape.depth is not None:
+            self._tell_book(tape)
 
     def release(self) -> bool:
         """Play one whole bar; False when none is left."""
@@ -177,10 +224,22 @@ class Venue(Pit):
         symbol = tape.market.symbol
         for trade in trades:
             self._tell(Traded(symbol, trade))
+        self._tell_book(tape)
+        self._tell(CandleChanged(symbol, tape.candle(at)))
+
+    def _tell_book(self, tape: Tape) -> None:
         tape.update += 1
         bids, asks = tape.book()
-        self._tell(BookChanged(symbol, tape.update, bids, asks, self.time_ms))
-        self._tell(CandleChanged(symbol, tape.candle(at)))
+        self._tell(BookChanged(tape.market.symbol, tape.update, bids, asks, self.time_ms))
+
+
+def _by_trade(tape: Tape) -> bool:
+    return isinstance(tape, TradedTape) and tape.by_trade
+
+
+def _next_trade_ms(tape: Tape) -> int:
+    at = tape.next_trade_ms if isinstance(tape, TradedTape) else None
+    return _NEVER if at is None else at
 
 
 def _latest(tapes: Mapping[str, Tape]) -> int:

@@ -30,6 +30,8 @@ class Desk:
         Market data by symbol.
     accounts : dict of str to Account
         By key.
+    latency_ms : int
+        Venue time from taking an order until it reaches the market.
     time_ms : int
         Venue time, ms since the epoch.
     """
@@ -38,6 +40,8 @@ class Desk:
         self.tapes = tapes
         self.accounts: dict[str, Account] = {}
         self.time_ms = time_ms
+        self.latency_ms = 0
+        self._pairs: dict[int, tuple[Order, Order]] = {}
         self._listeners: list[Callable[[Event], None]] = []
         self._open_orders: dict[int, Order] = {}
         self._next_order = 1
@@ -131,6 +135,37 @@ class Desk:
         """The number the next order will have; its listeners are told of it before ``place`` returns."""
         return self._next_order
 
+    def place_pair(self, account: Account, first: Asked, second: Asked) -> tuple[Order, Order]:
+        """Take two orders of which one cancels the other: a stop, and a target that is a limit or take-profit order.
+
+        They bind their quantity once.  Once one of them fills, were it in part, the other expires; one that is
+        cancelled takes the other with it.
+
+        Raises
+        ------
+        Rejected
+            As ``place`` does for either, before any is taken; reason ``pair`` if they do not belong together.
+        """
+        stops = [one.kind in ("stop", "stop_limit") for one in (first, second)]
+        same = (first.symbol, first.side, first.quantity) == (second.symbol, second.side, second.quantity)
+        if not same or sorted(stops) != [False, True] or "market" in (first.kind, second.kind):
+            raise Rejected("pair", "a pair is a stop and a target of one symbol, side and quantity")
+        if first.client_id and first.client_id == second.client_id:
+            raise Rejected("duplicate", f"client id {first.client_id} is that of both orders of a pair")
+        needs = []
+        for asked in (first, second):
+            tape = self._asked(account, asked)
+            needs.append(check(asked, tape, account, self.tapes))
+            if asked.kind == "limit" and (
+                tape.last <= asked.price if asked.side == "buy" else tape.last >= asked.price
+            ):
+                raise Rejected("pair", f"limit {asked.price:g} would take: the last price is {tape.last:g}")
+        pair = self._next_order
+        one = self._take(account, first, max(needs), pair)
+        two = self._take(account, second, 0.0, pair)
+        self._pairs[pair] = one, two
+        return one, two
+
     def find(self, account: Account, symbol: str, *, order_id: int = 0, client_id: str = "") -> Order:
         """Return an order of the account by either id.
 
@@ -165,13 +200,15 @@ class Desk:
             raise Rejected("duplicate", f"client id {asked.client_id} is that of the open order {before.order_id}")
         return self.tapes[asked.symbol]
 
-    def _take(self, account: Account, asked: Asked, locked: float) -> Order:
+    def _take(self, account: Account, asked: Asked, locked: float, pair_id: int = 0) -> Order:
         last, number = self.tapes[asked.symbol].last, self._next_order
         takes = asked.kind == "market" or (
             asked.kind == "limit" and (last <= asked.price if asked.side == "buy" else last >= asked.price)
         )
         asked = replace(asked, client_id=asked.client_id or f"venue{number}")
-        order = Order(number, account.key, asked, self.time_ms, takes, locked=locked, updated_ms=self.time_ms)
+        now = self.time_ms
+        order = Order(number, account.key, asked, now, takes, locked=locked, updated_ms=now, pair_id=pair_id)
+        order.active_ms = now + self.latency_ms
         self._next_order += 1
         account.orders[number] = account.by_client_id[asked.client_id] = order
         self._open_orders[number] = order
@@ -179,12 +216,24 @@ class Desk:
         self._tell_order(order, None)
         return order
 
+    def _part(self, order: Order) -> Order | None:
+        """Undo the pair of an order: what the pair binds is the order's; return the other one."""
+        pair = self._pairs.pop(order.pair_id, None)
+        if pair is None:
+            return None
+        other = pair[1] if order is pair[0] else pair[0]
+        order.locked, other.locked = order.locked + other.locked, 0.0
+        return other
+
     def _end(self, order: Order, state: State) -> None:
+        other = self._part(order)
         order.locked = 0.0
         order.becomes(state, self.time_ms)
         del self._open_orders[order.order_id]
         self._bind(self.accounts[order.account])
         self._tell_order(order, None)
+        if other is not None:
+            self._end(other, state)
 
     def _bind(self, account: Account) -> None:
         account.locked = margin.bound(account, self.tapes)

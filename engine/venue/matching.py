@@ -12,7 +12,7 @@ from engine.simulate import formulas
 from engine.venue.order import Order
 from engine.venue.plainly import plainly
 
-__all__ = ["Price", "at_open", "in_range", "order_of_play", "slipped"]
+__all__ = ["Price", "at_open", "at_trade", "in_range", "order_of_play", "slipped"]
 
 _fill_price = plainly(formulas.fill_price)
 _protective_exit = plainly(formulas.protective_exit)
@@ -61,6 +61,20 @@ def in_range(order: Order, open: float, high: float, low: float, slippage: float
         return _against_limit(order, level, slippage)
     reached = low <= asked.price if asked.side == "buy" else high >= asked.price
     return Price(asked.price, True) if reached else None
+
+
+def at_trade(order: Order, price: float, slippage: float) -> Price | None:
+    """Return what an order fills at when a trade happens, None if it waits.
+
+    A limit that rests fills only once a trade passes its price: at its price others were first.
+    """
+    asked = order.asked
+    if asked.kind not in ("limit", "limit_maker") or order.takes:
+        found = at_open(order, price, slippage)
+        order.takes = order.takes and asked.kind == "market"
+        return found
+    passed = price < asked.price if asked.side == "buy" else price > asked.price
+    return Price(asked.price, True) if passed else None
 
 
 def order_of_play(order: Order) -> tuple[int, int]:

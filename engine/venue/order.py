@@ -93,6 +93,10 @@ class Order:
         Whether its stop price was met.
     liquidation : bool
         Whether the venue made it itself.
+    pair_id : int
+        The first order of the pair it belongs to, 0 if none.
+    active_ms : int
+        When it reaches the market, ms since the epoch.
     """
 
     order_id: int
@@ -107,6 +111,8 @@ class Order:
     triggered: bool = False
     updated_ms: int = 0
     liquidation: bool = False
+    pair_id: int = 0
+    active_ms: int = 0
     executions: list[Execution] = field(default_factory=list)
 
     @property

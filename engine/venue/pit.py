@@ -13,27 +13,29 @@ from engine.simulate import formulas
 from engine.venue import margin
 from engine.venue.account import Account
 from engine.venue.desk import Desk
-from engine.venue.events import BalanceChanged, Liquidated, PositionChanged
-from engine.venue.matching import Price, at_open, in_range, order_of_play
+from engine.venue.events import BalanceChanged, Levels, Liquidated, PositionChanged, Trade
+from engine.venue.matching import Price, at_open, at_trade, in_range, order_of_play
 from engine.venue.order import Asked, Execution, Order
 from engine.venue.plainly import plainly
 from engine.venue.settling import affordable, settle
 from engine.venue.tape import Tape
+from engine.venue.traded import TradedTape
 
 __all__ = ["Pit"]
 
 _to_step = plainly(formulas.to_step)
 _to_tick = plainly(formulas.to_tick)
+_DEEPEST = 1000  # levels of a recorded book
 _STOPS = 1  # the class of stops in the order of play
 
 
 class Pit(Desk):
-    """A desk whose orders fill against bars.
+    """A desk whose orders fill against bars, or recorded trades and books.
 
     Attributes
     ----------
     fill_share : float
-        The part of a bar's volume an order may take in it, 0 for all it asks.
+        The part of a bar's (or trade's) volume an order may take in it, 0 for all it asks.
     """
 
     fill_share = 0.0
@@ -66,41 +68,85 @@ class Pit(Desk):
     # --- what happens within a bar
 
     def _match(self, tape: Tape, *, at_the_open: bool) -> None:
-        bars, at, market = tape.bars, tape.shown, tape.market
-        if not market.trading:
+        if not tape.market.trading:
             return
-        open, high, low = float(bars.open[at]), float(bars.high[at]), float(bars.low[at])
-        orders = [order for order in self._open_orders.values() if order.asked.symbol == market.symbol]
-        orders.sort(key=order_of_play)
+        symbol = tape.market.symbol
+        orders = [one for one in self._open_orders.values() if one.asked.symbol == symbol]
+        orders = sorted((one for one in orders if one.active_ms <= self.time_ms), key=order_of_play)
         if at_the_open:
             for order in orders:
                 if order.open:
-                    self._try(order, tape, at_open(order, open, market.slippage))
-                if order.open and order.asked.time_in_force != "gtc":
-                    self._end(order, "expired")
+                    self._try(order, tape, at_open(order, float(tape.bars.open[tape.shown]), tape.market.slippage))
+                self._expire_at_once(order)
             self._liquidate_beyond(tape, at_the_open=True)
             return
-        for order in orders:
-            if order.open and order_of_play(order)[0] <= _STOPS:
-                self._try(order, tape, in_range(order, open, *self._before_liquidation(order, tape), market.slippage))
+        stops = [one for one in orders if order_of_play(one)[0] <= _STOPS]
+        for order in stops:
+            if order.open:
+                self._try(order, tape, self._price_in_range(order, tape, *self._before_liquidation(order, tape)))
         self._liquidate_beyond(tape, at_the_open=False)
         for order in orders:
             if order.open and order_of_play(order)[0] > _STOPS:
-                self._try(order, tape, in_range(order, open, high, low, market.slippage))
+                self._try(order, tape, self._price_in_range(order, tape, math.inf, 0.0))
         self._liquidate_beyond(tape, at_the_open=False)
+        for order in orders:
+            if order.active_ms > tape.bars.time[tape.shown]:
+                self._expire_at_once(order)
+
+    def _match_trade(self, tape: TradedTape, trade: Trade) -> None:
+        """Fill what a recorded trade lets fill, orders that take against the recorded book where it is known."""
+        if not tape.market.trading:
+            return
+        symbol = tape.market.symbol
+        orders = [one for one in self._open_orders.values() if one.asked.symbol == symbol]
+        for order in sorted((one for one in orders if one.active_ms <= trade.time_ms), key=order_of_play):
+            if not order.open:
+                continue
+            price = at_trade(order, trade.price, tape.market.slippage)
+            levels = tape.levels(_DEEPEST)[0 if order.asked.side == "sell" else 1]
+            if price is not None and levels and not price.maker:
+                self._walk(order, tape, levels)
+            else:
+                self._try(order, tape, price, trade.quantity)
+            self._expire_at_once(order)
+        self._liquidate_beyond(tape, at_the_open=True)
+
+    def _walk(self, order: Order, tape: Tape, levels: Levels) -> None:
+        """Fill an order against the levels of a book, each at its own price, as far as its limit lets it."""
+        self._resolve(order, tape)
+        limit, side, step = order.asked.price, 1.0 if order.asked.side == "buy" else -1.0, tape.market.quantity_step
+        within = [(price, amount) for price, amount in levels if not limit or side * price <= side * limit]
+        if order.asked.time_in_force == "fok" and sum(amount for _, amount in within) < order.rest:
+            return
+        for price, amount in within:
+            most = min(order.rest, float(_to_step(amount, step, 0.0)))
+            if order.open and most > 0.0:
+                self._fill(order, tape, Price(price, False), most)
+
+    def _expire_at_once(self, order: Order) -> None:
+        if order.open and order.asked.time_in_force != "gtc":
+            self._end(order, "expired")
+
+    def _price_in_range(self, order: Order, tape: Tape, most: float, least: float) -> Price | None:
+        """Return what an order fills at within the bar that is open, as far as the price goes between two bounds.
+
+        For an order that reaches the market within the bar, the bar begins then.
+        """
+        slippage = tape.market.slippage
+        open, high, low = tape.rest(order.active_ms)
+        if order.active_ms > tape.bars.time[tape.shown]:
+            price = at_open(order, open, slippage)
+            if price is not None:
+                return price
+        return in_range(order, open, min(high, most), max(low, least), slippage)
 
     def _before_liquidation(self, order: Order, tape: Tape) -> tuple[float, float]:
-        """Return high and low of the bar as far as the price goes before the account's position is liquidated."""
-        high, low = float(tape.bars.high[tape.shown]), float(tape.bars.low[tape.shown])
-        if tape.market.linear:
-            account = self.accounts[order.account]
-            level = margin.liquidation_price(account, tape, self.tapes)
-            if not math.isnan(level):
-                if margin.held(account, tape).quantity > 0.0:
-                    low = max(low, level)
-                else:
-                    high = min(high, level)
-        return high, low
+        """Return how high and how low the price goes before the account's position is liquidated."""
+        account = self.accounts[order.account]
+        level = margin.liquidation_price(account, tape, self.tapes) if tape.market.linear else math.nan
+        if math.isnan(level):
+            return math.inf, 0.0
+        return (math.inf, level) if margin.held(account, tape).quantity > 0.0 else (level, 0.0)
 
     def _liquidate_beyond(self, tape: Tape, *, at_the_open: bool) -> None:
         if not tape.market.linear:
@@ -118,26 +164,33 @@ class Pit(Desk):
                 price = worst if at_the_open else float(_to_tick(level, tape.market.price_tick))
                 self.liquidate(account, tape.market.symbol, price)
 
-    def _try(self, order: Order, tape: Tape, price: Price | None) -> None:
+    def _resolve(self, order: Order, tape: Tape) -> None:
+        """Give an order that closes the position its quantity."""
+        if order.asked.close_position:
+            quantity = abs(margin.held(self.accounts[order.account], tape).quantity)
+            order.asked = replace(order.asked, quantity=order.filled + quantity)
+
+    def _try(self, order: Order, tape: Tape, price: Price | None, volume: float | None = None) -> None:
+        """Fill an order at a price, as much as its share of the volume (else the bar's) lets it."""
         if price is None:
             return
-        account = self.accounts[order.account]
-        if order.asked.close_position:
-            order.asked = replace(order.asked, quantity=order.filled + abs(margin.held(account, tape).quantity))
+        self._resolve(order, tape)
         most = order.rest
         if self.fill_share > 0.0:
-            step, volume = tape.market.quantity_step, float(tape.bars.volume[tape.shown])
-            most = min(most, float(_to_step(self.fill_share * volume, step, 0.0)))
+            volume = float(tape.bars.volume[tape.shown]) if volume is None else volume
+            most = min(most, float(_to_step(self.fill_share * volume, tape.market.quantity_step, 0.0)))
         if order.asked.time_in_force == "fok" and most < order.rest:
             return
         if most > 0.0:
             self._fill(order, tape, price, most)
 
     def _fill(self, order: Order, tape: Tape, price: Price, most: float) -> None:
-        account = self.accounts[order.account]
+        account, other = self.accounts[order.account], self._part(order)
         quantity = affordable(order, tape, price, most, account, self.tapes)
         if quantity <= 0.0:
-            self._end(order, "expired")
+            for one in (order, other):
+                if one is not None:
+                    self._end(one, "expired")
             return
         fee, realized = settle(order, tape, price, quantity, account, self.time_ms)
         order.filled += quantity
@@ -163,6 +216,8 @@ class Pit(Desk):
         order.locked = 0.0 if whole or tape.market.linear else self._still_binds(order, tape, account)
         self._bind(account)
         self._tell_order(order, done)
+        if other is not None:
+            self._end(other, "expired")
         if tape.market.linear:
             self._tell(PositionChanged(account.key, margin.held(account, tape), self.time_ms))
             self._expire_reducing(account, tape)

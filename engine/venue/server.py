@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from aiohttp import web
 
-from engine.venue.binance.guard import Guard
-from engine.venue.binance.rest import Rest
-from engine.venue.binance.stream import Streams
 from engine.venue.control import Control
 from engine.venue.core import Venue
+from engine.venue.protocol import Clock, Feed, wire_of
 from parquet_store.errors import Usage
 
 __all__ = ["Server", "play", "wall_ms"]
@@ -25,12 +23,24 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Between(Protocol):
+    """What stands between a venue and its protocol."""
+
+    def between(self, venue: Venue, clock: Clock, protocol: str) -> tuple[Feed, Clock]:
+        """Return the feed the streams listen to, and the clock requests are dated by."""
+
+    def add_to(self, app: web.Application) -> None:
+        """Stand before the routes."""
+
+
 class Server:
     """A venue that listens on loopback; ``async with`` it.
 
     Parameters
     ----------
     venue : Venue
+    protocol : str
+        Among `engine.venue.protocol.PROTOCOLS`: the CCXT class that speaks it.
     port : int
         0 for a free one.
     lockstep : bool
@@ -39,29 +49,38 @@ class Server:
         The server's time in ms, by which signed requests are dated.
     weight_limit : int
         Request weight a minute, beyond which the answer is 429.
+    faults : Faults, optional
+        Stand between the venue and its protocol.
 
     Attributes
     ----------
     port : int
-    rest_url, stream_url, user_stream_url, control_url : str
-        What CCXT's ``urls`` are pointed at, as ``point`` does.
+    urls : dict of str to str
+        ``rest_url`` and ``stream_url``, as settings take them.
+    control_url : str
+        Where bars are released, and the time is told.
     """
 
     def __init__(
         self,
         venue: Venue,
         *,
+        protocol: str = "binance",
         port: int = 0,
         lockstep: bool = True,
-        clock: Callable[[], int] = wall_ms,
+        clock: Clock = wall_ms,
         weight_limit: int = WEIGHT_LIMIT,
+        faults: Between | None = None,
     ) -> None:
         self.venue = venue
         self.port = port
         self.app = web.Application()
-        guard = Guard(venue, clock, weight_limit)
-        Rest(venue, guard).add_to(self.app)
-        Streams(venue, guard).add_to(self.app)
+        feed: Feed = venue
+        if faults is not None:
+            feed, clock = faults.between(venue, clock, protocol)
+            faults.add_to(self.app)
+        self.wire = wire_of(protocol, venue, clock, feed, weight_limit)
+        self.wire.add_to(self.app)
         self.control = Control(venue, lockstep=lockstep)
         self.control.add_to(self.app)
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
@@ -77,19 +96,19 @@ class Server:
         await self._runner.cleanup()
 
     @property
+    def urls(self) -> dict[str, str]:
+        """Where REST answers and where streams are."""
+        return self.wire.urls(f"127.0.0.1:{self.port}")
+
+    @property
     def rest_url(self) -> str:
         """Where REST answers."""
-        return f"http://127.0.0.1:{self.port}/api/v3"
+        return self.urls["rest_url"]
 
     @property
     def stream_url(self) -> str:
-        """Where market streams are; CCXT knows spot streams by the word ``stream`` in it."""
-        return f"ws://127.0.0.1:{self.port}/stream/ws"
-
-    @property
-    def user_stream_url(self) -> str:
-        """Where the user data stream is subscribed."""
-        return f"ws://127.0.0.1:{self.port}/ws-api/v3"
+        """Where streams are."""
+        return self.urls["stream_url"]
 
     @property
     def control_url(self) -> str:

@@ -8,6 +8,8 @@ per cent apart.
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.venue.events import Candle, Levels, Trade
 from engine.venue.market import Market
 from pipelines import Bars
@@ -49,6 +51,9 @@ class Tape:
         self.marks = marks
         self.opened = False
         self.update = 1
+        self._before = np.concatenate(
+            ([0], np.cumsum(bars.volume > 0.0))
+        )  # bars with trades before each: no number is left out
 
     @property
     def next_open_ms(self) -> int | None:
@@ -102,17 +107,30 @@ class Tape:
             first = max(first, after - limit)
         return [self.candle(at) for at in range(first, min(after, first + limit))]
 
-    def trades_of(self, at: int) -> list[Trade]:
-        """Return the four trades of a bar, or the first alone if only its open has been shown; none without volume."""
+    def rest(self, since_ms: int) -> tuple[float, float, float]:
+        """Return (open, high, low) of the open bar from a moment on: all of it, or what its path leaves."""
+        bars, at = self.bars, self.shown
+        if since_ms <= bars.time[at]:
+            return float(bars.open[at]), float(bars.high[at]), float(bars.low[at])
+        prices = [price for price, time_ms in self._path(at) if time_ms >= since_ms]
+        return prices[0], max(prices), min(prices)
+
+    def _path(self, at: int) -> list[tuple[float, int]]:
+        """Return (price, time) of a bar's open, first extreme, second extreme and close."""
         bars, time = self.bars, int(self.bars.time[at])
-        if not bars.volume[at] > 0.0:
-            return []
         open, high, low, close = (float(x[at]) for x in (bars.open, bars.high, bars.low, bars.close))
         path = (open, low, high, close) if close >= open else (open, high, low, close)
-        quarter, moments = float(bars.volume[at]) / 4.0, (0, self.length_ms // 3, 2 * self.length_ms // 3)
+        moments = (0, self.length_ms // 3, 2 * self.length_ms // 3, self.length_ms - 1)
+        return [(price, time + moment) for price, moment in zip(path, moments, strict=True)]
+
+    def trades_of(self, at: int) -> list[Trade]:
+        """Return the four trades of a bar, or the first alone if only its open has been shown; none without volume."""
+        if not self.bars.volume[at] > 0.0:
+            return []
+        path, quarter = self._path(at), float(self.bars.volume[at]) / 4.0
         made = [
-            Trade(4 * at + k + 1, price, quarter, time + when, k > 0 and price < path[k - 1])
-            for k, (price, when) in enumerate(zip(path, (*moments, self.length_ms - 1), strict=True))
+            Trade(4 * int(self._before[at]) + k + 1, price, quarter, time_ms, k > 0 and price < path[k - 1][0])
+            for k, (price, time_ms) in enumerate(path)
         ]
         return made if at < self.shown else made[:1]
 

@@ -32,7 +32,7 @@ ALL = dict(commands(typer.main.get_command(app)))
 
 
 def test_every_command_asked_for_is_there() -> None:
-    wanted = {("data", name) for name in ("sample", "import", "list", "check", "query", "resample")}
+    wanted = {("data", name) for name in ("sample", "import", "download", "list", "check", "query", "resample")}
     wanted |= {("config", "check"), ("config", "show")}
     assert set(ALL) == wanted | {
         (name,)
@@ -47,7 +47,11 @@ def test_every_command_asked_for_is_there() -> None:
             "prove",
             "export",
             "replay",
+            "tour",
+            "paper",
             "demo",
+            "live",
+            "status",
         )
     }
 

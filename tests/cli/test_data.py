@@ -48,6 +48,7 @@ def test_a_file_is_imported_listed_checked_and_asked(tmp_path: Path, document: D
                 "first": "2024-01-30T00:00:00+00:00",
                 "last": "2024-02-03T03:00:00+00:00",
                 "gaps": [],
+                "repaired": [],
                 "findings": [],
             }
         ]

@@ -40,11 +40,12 @@ def test_the_grid_has_a_hundred_thousand_legal_combinations_and_every_switch() -
 
 @pytest.fixture
 def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shrink the grid to 64 combinations, of which 2 are verified."""
+    """Shrink the grid to 64 combinations, of which 2 are verified, and trade 60 bars."""
     if find_spec("vectorbt") is None:
         pytest.skip("the check needs vectorbt, of the extra research")
     monkeypatch.setattr(tour, "GRID", SMALL)
     monkeypatch.setattr(tour, "VERIFIED", 2)
+    monkeypatch.setattr(tour, "BARS", 60)
 
 
 @pytest.mark.usefixtures("smaller")
@@ -55,6 +56,8 @@ def test_the_demo_goes_all_the_way_says_where_everything_is_and_can_be_repeated(
     said = capsys.readouterr().out
     assert "verified with VectorBT: 2 combinations checked, 0 mismatches" in said
     assert re.search(r"5,031 bars, \d+ trades, 0 mismatches", said)
+    assert re.search(r"60 bars, \d+ trades closed; .*: 0 decisions, 0 values of nodes and 0 trades differ", said)
+    assert "all equal to the backtest's, to the last bit" in re.sub(r"\s+", " ", said)
     assert "buy and hold" in said
     assert "how likely is it luck?" in said
     assert re.search(r"lockstep export \S+ is refused: .* may\s+well\s+be\s+luck", said, re.DOTALL)
@@ -74,6 +77,8 @@ def test_the_demo_goes_all_the_way_says_where_everything_is_and_can_be_repeated(
     again = document("tour", "--store", str(tmp_path / "a b"))
     assert again["sweep"]["combos"] == 64
     assert again["replay"]["mismatches"] == 0
+    assert again["live"]["bars"] == 60
+    assert again["live"]["decisions"] == again["live"]["values"] == again["live"]["fills"] == 0
     assert Path(again["files"]["manifest"]) == files["manifest"]
     assert load_manifest(files["manifest"]).digest == again["export"]["digest"]
     assert math.isfinite(again["sweep"]["benchmark"][tour.SOURCE]["sharpe"])

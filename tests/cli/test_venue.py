@@ -30,7 +30,7 @@ def test_it_serves_plays_a_bar_when_told_and_ends_when_interrupted(store: Path) 
         try:
             assert server.stdout is not None
             urls = json.loads(server.stdout.readline())
-            assert set(urls) == {"rest", "stream", "user_stream", "control"}
+            assert set(urls) == {"rest", "stream", "control"}
             first = get(f"{urls['rest']}/klines?symbol=AB&interval=1d&limit=1")
             assert get(f"{urls['control']}/release", "POST")["played"] is True
             assert get(f"{urls['rest']}/klines?symbol=AB&interval=1d&limit=1") != first

@@ -18,17 +18,18 @@ from engine.execution.outcome import AskAgain, Refused, Stopped, Unknown
 from engine.execution.trade_candles import TradeCandles
 from engine.settings import Credentials, Secret
 from engine.venue.core import Venue
+from engine.venue.server import wall_ms
 from parquet_store.errors import Failed
 from pipelines import Bars
 from tests.execution.test_exchange import settings_for
-from tests.venue.coinbase_client import KEY, SECRET, SYMBOL, Server, made_secret, made_venue
+from tests.venue.coinbase_client import KEY, SECRET, SYMBOL, AnyServer, Server, made_secret, made_venue
 
 pytest.importorskip("ccxt")
 KEYS = Credentials(Secret(KEY), Secret(SECRET), None)
 BUY = OrderRequest(SYMBOL, "buy", "market", 1.5, "lock0001")
 
 
-def asked(venue: Venue, question: Callable[[Exchange, Server], Awaitable[None]], keys: Credentials = KEYS) -> None:
+def asked(venue: Venue, question: Callable[[Exchange, AnyServer], Awaitable[None]], keys: Credentials = KEYS) -> None:
     """Ask a served venue, as a bot would."""
 
     async def run() -> None:
@@ -43,7 +44,7 @@ def asked(venue: Venue, question: Callable[[Exchange, Server], Awaitable[None]],
 def test_an_order_is_placed_found_by_its_client_id_filled_and_told() -> None:
     venue = made_venue()
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         rules = exchange.rules(SYMBOL)
         assert (rules.price_tick, rules.quantity_step, rules.min_notional, rules.taker_fee) == (0.01, 0.001, 5.0, 0.001)
         sent = await exchange.place(BUY)
@@ -72,7 +73,7 @@ def test_an_order_is_placed_found_by_its_client_id_filled_and_told() -> None:
 def test_an_order_the_venue_does_not_know_is_none_and_a_canceled_one_says_so() -> None:
     venue = made_venue()
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         assert await exchange.find(BUY) is None
         resting = replace(BUY, kind="limit", price=venue.tapes[SYMBOL].last * 0.5, client_id="lock0002")
         sent = await exchange.place(resting)
@@ -93,7 +94,7 @@ def test_a_stop_is_a_stop_limit_and_fills_where_a_stop_would(kind: Any, factor: 
     venue = made_venue()
     level = round(venue.tapes[SYMBOL].last * factor, 2)
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         request = OrderRequest(SYMBOL, "sell", kind, 1.0, "stop1", stop_price=level, reduce_only=True)
         if kind == "stop_limit":
             request = replace(request, price=level - 1.0)
@@ -121,7 +122,7 @@ def test_lists_longer_than_a_page_are_read_to_their_end(monkeypatch: pytest.Monk
     monkeypatch.setattr(coinbase, "PAGE", 3)
     venue = made_venue()
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         orders = [replace(BUY, kind="limit", quantity=0.1, price=60.0 + k, client_id=f"page{k}") for k in range(7)]
         for one in orders:
             await exchange.place(one)
@@ -149,7 +150,7 @@ def test_candles_are_asked_for_window_by_window(monkeypatch: pytest.MonkeyPatch)
     venue = made_venue(history=150)
     bars = venue.tapes[SYMBOL].bars
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         since = int(bars.time[100])
         assert await exchange.candles(SYMBOL, "1h", since, 30) == rows_of(bars, 100, 130)
         assert await exchange.candles(SYMBOL, "1h", since, 1000, int(bars.time[103])) == rows_of(bars, 100, 107)
@@ -159,10 +160,24 @@ def test_candles_are_asked_for_window_by_window(monkeypatch: pytest.MonkeyPatch)
     asked(venue, question)
 
 
+def test_the_venues_clock_is_read_to_the_millisecond() -> None:
+    stands_ms = wall_ms() // 1000 * 1000 + 777
+
+    async def run() -> None:
+        async with Server(made_venue(), clock=lambda: stands_ms) as server:
+            client = client_of(settings_for(server.rest_url, server.stream_url, name="coinbase"), KEYS)
+            async with Exchange(client) as exchange:
+                before_ms = wall_ms()
+                ahead_ms = await exchange.ahead_ns() / 1e6
+                assert stands_ms - wall_ms() - 1 <= ahead_ms <= stands_ms - before_ms + 1
+
+    asyncio.run(run())
+
+
 def test_orders_come_by_the_stream_as_they_were_sent() -> None:
     venue = made_venue()
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         assert await asyncio.wait_for(exchange.watch_orders(), 5) == [], "none is open at first"
         watched = asyncio.create_task(exchange.watch_orders())
         await asyncio.sleep(0.05)
@@ -184,7 +199,7 @@ def test_what_the_venue_refuses_is_this_order_only_and_a_wrong_key_stops_everyth
     venue = made_venue()
     poor = replace(BUY, kind="limit", quantity=900.0, price=50.0)
 
-    async def too_much(exchange: Exchange, _: Server) -> None:
+    async def too_much(exchange: Exchange, _: AnyServer) -> None:
         with pytest.raises(Refused, match="no order was placed") as told:
             await exchange.place(poor)
         assert (told.value.outcome.reason, told.value.outcome.code) == (
@@ -209,7 +224,7 @@ def test_what_the_venue_refuses_is_this_order_only_and_a_wrong_key_stops_everyth
 def test_an_order_whose_answer_is_lost_is_unknown_and_then_found() -> None:
     venue = made_venue()
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         true_fetch = exchange.client.fetch
 
         async def lost(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
@@ -243,7 +258,7 @@ def test_the_candles_built_of_the_stream_are_the_bars_bit_for_bit() -> None:
     venue = made_venue()
     bars = venue.tapes[SYMBOL].bars
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         shown = await asyncio.wait_for(exchange.watch_candles(SYMBOL, "1h"), 5)
         assert shown == rows_of(bars, 8, 20), "of the fifty trades shown at first, the whole bars"
         for at in range(20, 40):
@@ -262,7 +277,7 @@ def test_after_a_lost_connection_no_trade_is_counted_twice_and_none_is_missed() 
     venue = made_venue()
     bars = venue.tapes[SYMBOL].bars
 
-    async def question(exchange: Exchange, server: Server) -> None:
+    async def question(exchange: Exchange, server: AnyServer) -> None:
         held: dict[float, list[float]] = {}
 
         async def watch_until(at: int) -> None:
@@ -345,7 +360,7 @@ def test_an_answer_that_fails_loses_no_candle() -> None:
     venue = made_venue()
     bars = venue.tapes[SYMBOL].bars
 
-    async def question(exchange: Exchange, _: Server) -> None:
+    async def question(exchange: Exchange, _: AnyServer) -> None:
         await asyncio.wait_for(exchange.watch_candles(SYMBOL, "1h"), 5)
         venue.release()
         skipped = exchange._built[SYMBOL, "1h"]

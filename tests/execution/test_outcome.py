@@ -359,3 +359,16 @@ def test_a_page_made_to_be_slow_is_read_in_no_time(piece: str) -> None:
     assert time.thread_time() - begun < 0.05
     assert outcome.meaning == "unknown"
     assert len(outcome.message) < 500
+
+
+def test_a_venues_long_name_of_an_error_is_shown_and_what_only_looks_like_one_is_not() -> None:
+    name = "PREVIEW_STOP_PRICE_ABOVE_LAST_TRADE_PRICE"
+    body = json.dumps({"success": False, "error_response": {"error": "", "preview_failure_reason": name}})
+    outcome = outcome_of(ccxt.InvalidOrder(f"coinbase {body}"), "place", "coinbase", "BTC/USD")
+    assert (outcome.meaning, outcome.code) == ("refuse", name)
+    assert outcome.message.count(name) == 2
+    hidden = f"{'A' * 44} {'AB_' * 14}c {'A_' * 20}1"
+    told = outcome_of(ccxt.ExchangeError(hidden), "read", "coinbase", "BTC/USD").message
+    assert "AAAA" not in told
+    assert "AB_AB" not in told
+    assert "A_A_" not in told

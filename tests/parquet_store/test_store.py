@@ -194,8 +194,9 @@ def test_looking_creates_nothing(tmp_path: Path) -> None:
 
 def test_the_package_shows_exactly_these_names() -> None:
     assert parquet_store.__all__ == [
-        "BARS", "Appended", "Dataset", "Failed", "Finding", "Gap", "Halt", "LockstepError", "Moment", "Refuse", "Retry",
-        "Series", "SeriesMeta", "Span", "Store", "Timeframe", "Usage", "audit", "fingerprint", "unknown",
+        "BARS", "FUNDING", "TRADES", "Appended", "Dataset", "Events", "Failed", "Finding", "Gap", "Halt",
+        "LockstepError", "Moment", "Refuse", "Retry", "Series", "SeriesMeta", "Span", "Store", "Timeframe", "Usage",
+        "audit", "fingerprint", "unknown",
     ]  # fmt: skip
     assert all(getattr(parquet_store, name) is not None for name in parquet_store.__all__)
     assert callable(parquet_store.audit)

@@ -55,7 +55,7 @@ async def trading(venue: Venue, **more: Any) -> AsyncIterator[tuple[Any, Server]
         client.has["fetchCurrencies"] = False
         client.urls["api"].update(public=server.rest_url, private=server.rest_url)
         client.urls["api"]["ws"]["spot"] = server.stream_url
-        client.urls["api"]["ws"]["ws-api"]["spot"] = server.user_stream_url
+        client.urls["api"]["ws"]["ws-api"]["spot"] = server.stream_url.replace("/stream/ws", "/ws-api/v3")
         try:
             await client.load_markets()
             yield client, server

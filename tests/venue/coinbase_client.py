@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
-from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from engine.venue.coinbase.protocol import Coinbase
 from engine.venue.core import Venue
 from engine.venue.market import Market
-from engine.venue.server import wall_ms
+from engine.venue.server import Server as AnyServer
 from pipelines import Bars
 from tests.venue.client import COSTS, made_bars
 
@@ -39,28 +38,13 @@ def made_venue(bars: Bars | None = None, history: int = 20, **more: Any) -> Venu
     return venue
 
 
-class Server:
-    """A venue that speaks Coinbase's protocol on a free port; ``async with`` it."""
-
-    def __init__(self, venue: Venue, *, weight_limit: int = 6000, clock: Callable[[], int] = wall_ms) -> None:
-        app = web.Application()
-        self._protocol = Coinbase(venue, clock, venue, weight_limit)
-        self._protocol.add_to(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-
-    async def __aenter__(self) -> Server:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        urls = self._protocol.urls(f"127.0.0.1:{self._runner.addresses[0][1]}")
-        self.rest_url, self.stream_url = urls["rest_url"], urls["stream_url"]
-        return self
-
-    async def __aexit__(self, *what: object) -> None:
-        await self._runner.cleanup()
+Server = partial(AnyServer, protocol="coinbase")
 
 
 @contextlib.asynccontextmanager
-async def trading(venue: Venue, key: str = KEY, secret: str = SECRET, **more: Any) -> AsyncIterator[tuple[Any, Server]]:
+async def trading(
+    venue: Venue, key: str = KEY, secret: str = SECRET, **more: Any
+) -> AsyncIterator[tuple[Any, AnyServer]]:
     """Serve the venue and yield (client, server); only the client's URLs are changed."""
     import ccxt.pro
 

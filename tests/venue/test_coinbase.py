@@ -426,3 +426,35 @@ def test_five_minute_candles_have_a_channel() -> None:
             assert (float(row["close"]), float(row["volume"])) == (bars.close[20], bars.volume[20])
 
     asyncio.run(run())
+
+
+def test_several_markets_share_a_connection() -> None:
+    from engine.venue.market import Market
+    from tests.venue.client import COSTS, made_bars
+
+    markets = {Market.of(f"{base}/USD", COSTS): made_bars(seed=seed) for seed, base in enumerate(("BTC", "ETH"))}
+    venue = Venue(markets, history=20)
+    venue.open_account(KEY, SECRET, {"USD": 10_000.0})
+    symbols = ["BTC/USD", "ETH/USD"]
+
+    async def run() -> None:
+        async with trading(venue) as (client, _):
+            assert set(client.symbols) == set(symbols)
+            assert set(await client.fetch_tickers()) == set(symbols)
+            watched = asyncio.create_task(client.watch_trades_for_symbols(symbols))
+            first = (await asyncio.wait_for(watched, 5))[-1]
+            assert first["price"] == venue.tapes[first["symbol"]].last
+            await asyncio.wait_for(client.watch_order_book_for_symbols(symbols), 5)
+            await asyncio.sleep(0.05)
+            assert all(client.orderbooks[symbol]["bids"] for symbol in symbols)
+            orders = asyncio.create_task(client.watch_orders("ETH/USD"))
+            await asyncio.sleep(0.05)
+            await client.create_order("ETH/USD", "limit", "buy", 1.0, 50.0)
+            await client.create_order("BTC/USD", "limit", "buy", 1.0, 40.0)
+            found = await client.fetch_open_orders()
+            assert {one["symbol"] for one in found} == set(symbols)
+            assert [one["symbol"] for one in await client.fetch_open_orders("ETH/USD")] == ["ETH/USD"]
+            (seen,) = await asyncio.wait_for(orders, 5)
+            assert seen["symbol"] == "ETH/USD"
+
+    asyncio.run(run())

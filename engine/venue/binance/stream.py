@@ -18,6 +18,7 @@ from engine.venue.binance.guard import Guard
 from engine.venue.core import Venue
 from engine.venue.events import BalanceChanged, BookChanged, CandleChanged, Event, MarketEvent, OrderChanged, Traded
 from engine.venue.market import plain
+from engine.venue.protocol import Feed
 
 __all__ = ["Streams"]
 
@@ -56,7 +57,7 @@ class _Line:
 class Streams:
     """Routes and the connections behind them."""
 
-    def __init__(self, venue: Venue, guard: Guard) -> None:
+    def __init__(self, venue: Venue, guard: Guard, feed: Feed) -> None:
         self.venue = venue
         self.guard = guard
         self._lines: set[_Line] = set()
@@ -64,7 +65,7 @@ class Streams:
         for symbol, tape in venue.tapes.items():
             bids, asks = tape.book()
             self._books[symbol] = {p for p, _ in bids}, {p for p, _ in asks}
-        self._end = venue.listen(self._heard)
+        self._end = feed.listen(self._heard)
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes ``/stream/ws`` (market data) and ``/ws-api/v3`` (user data)."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiohttp import web
 
 from engine.venue.coinbase.guard import Guard
 from engine.venue.coinbase.private import Private
 from engine.venue.coinbase.rest import Rest
-from engine.venue.coinbase.stream import Feed, Streams
+from engine.venue.coinbase.stream import Streams
 from engine.venue.core import Venue
+from engine.venue.protocol import Clock, Feed
 from parquet_store.errors import Usage
 
 __all__ = ["Coinbase"]
@@ -39,7 +38,7 @@ class Coinbase:
 
     name = "coinbase"
 
-    def __init__(self, venue: Venue, clock: Callable[[], int], feed: Feed, limits: int) -> None:
+    def __init__(self, venue: Venue, clock: Clock, feed: Feed, limits: int) -> None:
         derived = sorted(symbol for symbol in venue.tapes if ":" in symbol)
         if derived:
             raise Usage(

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -21,21 +21,15 @@ from engine.venue.core import Venue
 from engine.venue.events import BookChanged, CandleChanged, Event, OrderChanged, Traded
 from engine.venue.market import plain
 from engine.venue.order import Order, State
+from engine.venue.protocol import Feed
 
-__all__ = ["Feed", "Streams"]
+__all__ = ["Streams"]
 
 _QUEUE = 10_000
 _TRADES = 50  # of a product that a new subscription is shown
 _BEAT_S = 1.0
 _CANDLES = "5m"  # the one timeframe of the channel of candles
 CHANNELS = ("heartbeats", "candles", "ticker", "ticker_batch", "level2", "user", "market_trades", "status")
-
-
-class Feed(Protocol):
-    """Where the venue's events come from: the venue itself, or what stands before it."""
-
-    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call a function with every event from now on; returns what ends it."""
 
 
 class _Line:

@@ -37,7 +37,10 @@ def public_key(secret: str) -> PublicKey | None:
         An EC private key on P-256 as PEM text, or an Ed25519 seed with or without its public half in base64.
     """
     if secret.startswith("-----BEGIN"):
-        key = load_pem_private_key(secret.encode(), None)
+        try:
+            key = load_pem_private_key(secret.encode(), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            return None
         if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
             return key.public_key()
         return None
