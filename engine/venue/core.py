@@ -3,7 +3,7 @@
 A bar is played in two halves, in the order of the simulation.  ``open_bar``: what was ordered before fills at the open
 (market orders; stops, targets and limits the open is beyond).  ``close_bar``: within the range first stops at their
 level, then targets and limits at theirs; then the candle closes.  An order sent between the halves, such as the stop
-of a position just filled, acts in the range of the same bar; a market order sent then waits for the next open.
+of a position just filled, acts in the range of the same bar; a market order sent then fills at once, at the open.
 
 Fees are paid in quote currency, on contracts in settle currency.  If cash does not cover a fill, the quantity shrinks
 and the rest expires.  Funding at a bar's open is paid on what is held before anything fills there, at the open.
@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.venue.account import Account
 from engine.venue.events import BalanceChanged, BookChanged, CandleChanged, FundingPaid, Trade, Traded
 from engine.venue.funding import Funding, Rates, Schedule
 from engine.venue.market import Market
+from engine.venue.matching import at_open
+from engine.venue.order import Asked, Order
 from engine.venue.pit import Pit
 from engine.venue.recorded import Depth, Trades
 from engine.venue.tape import Tape
@@ -120,6 +123,23 @@ class Venue(Pit):
         """Turn the sign of all rates of a contract that are not paid yet."""
         self.tape(symbol)
         self._funding[symbol].flip()
+
+    def place(self, account: Account, asked: Asked) -> Order:
+        """Take an order; a market order sent while a bar is open fills at once, at the open, the price of that moment.
+
+        Raises
+        ------
+        Rejected
+            As the desk does.
+        """
+        order = super().place(account, asked)
+        tape = self.tapes[asked.symbol]
+        if asked.kind == "market" and tape in self._playing and not _by_trade(tape) and order.active_ms <= self.time_ms:
+            if tape.market.trading:
+                self._try(order, tape, at_open(order, tape.last, tape.market.slippage))
+            self._expire_at_once(order)
+            self._bind_all()
+        return order
 
     # --- time
 

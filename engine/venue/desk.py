@@ -130,6 +130,11 @@ class Desk:
         tape = self._asked(account, asked)
         return self._take(account, asked, check(asked, tape, account, self.tapes))
 
+    @property
+    def next_order_id(self) -> int:
+        """The number the next order will have; its listeners are told of it before ``place`` returns."""
+        return self._next_order
+
     def place_pair(self, account: Account, first: Asked, second: Asked) -> tuple[Order, Order]:
         """Take two orders of which one cancels the other: a stop, and a target that is a limit or take-profit order.
 
