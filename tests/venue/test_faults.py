@@ -603,8 +603,9 @@ async def a_market_stops(bench: Bench, name: str) -> None:
     order = await bench.place()
     bench.faults.arm(name)
     bench.venue.open_bar()
-    with pytest.raises(ccxt.ExchangeError):
+    with pytest.raises(ccxt.MarketClosed):
         await bench.place("c2")
+    assert (await bench.client.load_markets(True))[SYMBOL]["active"] is False
     status = (await bench.client.fetch_order(order["id"], SYMBOL))["status"]
     assert status == ("open" if name == "market_halted" else "canceled")
 
