@@ -93,6 +93,7 @@ def run_one(folder: Path, protocol: str, bars: Bars, base: str, timeframe: str, 
         "trades": found.trades,
         "decisions that differ": found.decisions,
         "values that differ": found.values,
+        "equities that differ": found.equities,
         "trades that differ": found.fills,
         "seconds": round(seconds, 1),
     }

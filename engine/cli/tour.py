@@ -104,7 +104,7 @@ def tour(store: StorePath = None, json: AsJson = False) -> None:
         traded = trade(place, exported.path, stretch, out.note, counted(progress, stretch))
     out.say(
         f"{traded.bars:,} bars, {traded.trades:,} trades closed; against the backtest of the same bars: "
-        f"{traded.decisions} decisions, {traded.values} values of nodes and {traded.fills} trades differ"
+        f"{traded.decisions} decisions, {traded.values} values of nodes, {traded.equities} equities and {traded.fills} trades differ"
     )
     for line in traded.details:
         out.note(f"  {line}")
@@ -126,6 +126,7 @@ def tour(store: StorePath = None, json: AsJson = False) -> None:
                     "trades": traded.trades,
                     "decisions": traded.decisions,
                     "values": traded.values,
+                    "equities": traded.equities,
                     "fills": traded.fills,
                 },
                 "files": files,

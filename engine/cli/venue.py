@@ -14,6 +14,15 @@ def register(app: typer.Typer) -> None:
     app.command("venue")(venue)
 
 
+def _list_faults(wanted: bool) -> None:
+    """Print the table of faults and end."""
+    if wanted:
+        from engine.venue.faults.table import listing
+
+        print(listing())
+        raise typer.Exit
+
+
 def venue(
     data: Annotated[
         list[str],
@@ -38,6 +47,19 @@ def venue(
     costs: Annotated[
         str | None, typer.Option(metavar="NAME=VALUE,...", help="As in fee=0.001,slippage=0,quantity_step=0.00001.")
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:times=N,...]",
+            help="What goes wrong, as in server_error:probability=0.01,times=0; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="What the chance of faults is drawn from.")] = 0,
+    list_faults: Annotated[
+        bool,
+        typer.Option("--list-faults", callback=_list_faults, is_eager=True, help="Print all kinds of faults and end."),
+    ] = False,
     store: StorePath = None,
     json: AsJson = False,
 ) -> None:
@@ -50,6 +72,7 @@ def venue(
     Example:
       lockstep venue --data binance:BTC/USDT:1h --lockstep --port 8899
       lockstep venue --data binance:BTC/USDT:1h --start 2023-01-01 --speed 3600
+      lockstep venue --data binance:BTC/USDT:1h --lockstep --fault stream_dropped --fault candle_late:times=3
     """
     import asyncio
     import contextlib
@@ -58,6 +81,7 @@ def venue(
 
     from engine.simulate import Costs
     from engine.venue.core import Venue
+    from engine.venue.faults import Faults
     from engine.venue.market import Market
     from engine.venue.server import Server, play
     from parquet_store import Series
@@ -68,6 +92,9 @@ def venue(
         raise Usage("venue: found both or neither of --lockstep and --speed, expected one of them")
     if speed is not None and not speed > 0.0:
         raise Usage(f"--speed: found {speed:g}, expected a number above 0, as in --speed 3600")
+    faults = Faults(seed)
+    for text in fault or ():
+        faults.arm_text(text)
     stored = open_store(store)
     rules = Costs.from_json(number_pairs(costs, "--costs", "fee=0.001")) if costs else Costs()
     series = {Market.of(Series.parse(source).symbol, rules): load_bars(stored, source) for source in data}
@@ -81,7 +108,7 @@ def venue(
     exchange.open_account(key, secret, {next(iter(series)).quote: cash})
 
     async def run() -> None:
-        async with Server(exchange, protocol=protocol, port=port, lockstep=lockstep) as server:
+        async with Server(exchange, protocol=protocol, port=port, lockstep=lockstep, faults=faults) as server:
             urls = {"rest": server.rest_url, "stream": server.stream_url}
             if json:
                 print(dumps(urls | {"control": server.control_url}), flush=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.graph import columns
 from engine.live.actions import Action, Decided
 from engine.live.loop import Loop
-from engine.live.replay import same, trade_differences
+from engine.live.replay import bar_differences, same, trade_differences
 from engine.simulate import Decisions, decisions_of, simulate
 from pipelines import Bars
 
@@ -34,8 +34,8 @@ class Parity:
     ----------
     bars, trades : int
         Decided on, and closed.
-    decisions, values, fills : int
-        Decisions that differ or are missing, values of nodes that differ by a bit, trades that differ by a bit.
+    decisions, values, equities, fills : int
+        Decisions that differ or are missing, and by a bit: values of nodes, equity at a close, trades.
     details : tuple of str
         The first differences in words.
     """
@@ -44,13 +44,14 @@ class Parity:
     trades: int
     decisions: int
     values: int
+    equities: int
     fills: int
     details: tuple[str, ...]
 
     @property
     def mismatches(self) -> int:
         """All of them."""
-        return self.decisions + self.values + self.fills
+        return self.decisions + self.values + self.equities + self.fills
 
     def __add__(self, other: Parity) -> Parity:
         return Parity(
@@ -90,7 +91,7 @@ def compare(recorder: Recorder, bars: Mapping[str, Bars]) -> Parity:
     bars : mapping of str to Bars
         By series of the run: history and what was played, up to at least the last bar decided on.
     """
-    total = Parity(0, 0, 0, 0, 0, ())
+    total = Parity(0, 0, 0, 0, 0, 0, ())
     for k, placement in enumerate(recorder.loop.setup.placements):
         total += _compare_one(recorder, k, bars[placement.series])
     return replace(total, details=total.details[: 4 * SHOWN])
@@ -116,12 +117,15 @@ def _compare_one(recorder: Recorder, k: int, bars: Bars) -> Parity:
     for t, one in enumerate(decided[: len(part)]):
         flags = (one.entry, one.exit, one.short_entry, one.short_exit)
         expected = (wanted.long_entry[t], wanted.long_exit[t], wanted.short_entry[t], wanted.short_exit[t])
-        levels = np.array([one.stop, one.target, one.equity])
-        batch_levels = np.array([stop[t], target[t], simulated.equity[t]])
+        levels, wanted_levels = np.array([one.stop, one.target]), np.array([stop[t], target[t]])
         right = one.open_ns == int(part.time[t]) * _MS and flags == tuple(map(bool, expected))
-        if not (right and bool(same(levels, batch_levels).all())):
+        if not (right and bool(same(levels, wanted_levels).all())):
             decisions += 1
-            details.append(f"{account.name}: bar {t} was decided as {one}, expected {expected}, {batch_levels}")
+            details.append(f"{account.name}: bar {t} was decided as {one}, expected {expected}, {wanted_levels}")
+    common = min(len(decided), len(part))
+    equity = np.array([one.equity for one in decided[:common]])
+    equities, lines = bar_differences(f"{account.name}: equity", simulated.equity[:common], equity)
+    details += lines
     live = np.array(recorder.values[k][: len(part)]).T if decided else np.empty((0, 0))
     values = 0
     if live.size:
@@ -129,7 +133,8 @@ def _compare_one(recorder: Recorder, k: int, bars: Bars) -> Parity:
         if values:
             details.append(f"{account.name}: {values} values of nodes differ")
     fills, lines = trade_differences(f"{account.name}: trade", simulated.trades, account.trades)
-    return Parity(len(decided), len(account.trades), decisions, values, fills, (*details[:SHOWN], *lines[:SHOWN]))
+    told = (*details[:SHOWN], *lines[:SHOWN])
+    return Parity(len(decided), len(account.trades), decisions, values, equities, fills, told)
 
 
 def cut(found: Decisions, first: int) -> Decisions:

@@ -119,6 +119,11 @@ class Venue(Pit):
         self.tape(symbol)
         return self._funding[symbol].history()
 
+    def flip_funding(self, symbol: str) -> None:
+        """Turn the sign of all rates of a contract that are not paid yet."""
+        self.tape(symbol)
+        self._funding[symbol].flip()
+
     def place(self, account: Account, asked: Asked) -> Order:
         """Take an order; a market order sent while a bar is open fills at once, at the open, the price of that moment.
 

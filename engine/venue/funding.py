@@ -67,6 +67,10 @@ class Schedule:
         begin, self.at = self.at, max(self.at, int(self.times.searchsorted(now_ms, side="right")))
         return [(int(self.times[k]), float(self.rates[k])) for k in range(begin, self.at)]
 
+    def flip(self) -> None:
+        """Turn the sign of what is not paid yet."""
+        self.rates = np.concatenate((self.rates[: self.at], -self.rates[self.at :]))
+
     def known(self, now_ms: int) -> Funding:
         """Return what is known now."""
         if self.at < self.times.size:

@@ -65,6 +65,16 @@ class Pit(Desk):
         self._tell(Liquidated(account.key, symbol, position.quantity, price, self.time_ms))
         return order
 
+    def fill(self, order: Order, share: float = 1.0) -> None:
+        """Fill a share of what is left of an open order now, between bars: at its limit, or at the last price.
+
+        No bar says so: it is what a fault does, such as a fill that races a cancel.
+        """
+        tape = self.tapes[order.asked.symbol]
+        quantity = order.rest if share >= 1.0 else float(_to_step(share * order.rest, tape.market.quantity_step, 0.0))
+        if quantity > 0.0:
+            self._fill(order, tape, Price(order.asked.price or tape.last, bool(order.asked.price)), quantity)
+
     # --- what happens within a bar
 
     def _match(self, tape: Tape, *, at_the_open: bool) -> None:

@@ -49,6 +49,8 @@ async def trading(venue: Venue, **more: Any) -> AsyncIterator[tuple[Any, Server]
                 "apiKey": KEY,
                 "secret": SECRET,
                 "enableRateLimit": False,
+                "verify": False,  # nothing here is encrypted: certificates need not be read
+                "timeout_on_exit": 0,
                 "options": {"fetchMarkets": {"types": ["spot"]}, "fetchMargins": False},
             }
         )

@@ -14,6 +14,7 @@ REASONS: dict[str, tuple[int, int, str]] = {
     "quantity": (-1013, 400, "Filter failure: LOT_SIZE"),
     "price": (-1013, 400, "Filter failure: PRICE_FILTER"),
     "notional": (-1013, 400, "Filter failure: NOTIONAL"),
+    "trading": (-1013, 400, "Market is closed."),
     "balance": (-2010, 400, "Account has insufficient balance for requested action."),
     "duplicate": (-2010, 400, "Duplicate order sent."),
     "trigger": (-2010, 400, "Stop price would trigger immediately."),
