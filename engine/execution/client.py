@@ -10,6 +10,7 @@ import importlib
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.execution.okx import prepare
 from engine.settings import BotSettings, Credentials, VenueSettings
 from parquet_store.errors import Usage
 
@@ -47,7 +48,7 @@ def client_of(settings: BotSettings, credentials: Credentials | None = None) -> 
     name = CLASSES.get(venue.name, {}).get(venue.market, venue.name)
     options: dict[str, Any] = {
         "defaultType": DEFAULT_TYPES[venue.market],
-        "fetchMarkets": {"types": [MARKETS[venue.market]]},
+        "fetchMarkets": {"types": [(DEFAULT_TYPES if name == "okx" else MARKETS)[venue.market]]},
         "adjustForTimeDifference": True,
         "maxRetriesOnFailure": 0,
         "fetchMargins": False,
@@ -63,6 +64,8 @@ def client_of(settings: BotSettings, credentials: Credentials | None = None) -> 
         raise Usage(f"venue {venue.name}: CCXT has no client of it; it is traded by an adapter of its own")
     client = getattr(module, name)(config)
     client.has["fetchCurrencies"] = False  # asked with a signature, and not needed
+    if name == "okx":
+        prepare(client, DEFAULT_TYPES[venue.market])
     if venue.rest_url:
         _point(client, venue)
     elif settings.mode == "demo":
@@ -73,7 +76,7 @@ def client_of(settings: BotSettings, credentials: Credentials | None = None) -> 
 def _point(client: Any, venue: VenueSettings) -> None:
     """Point a client at a venue on this machine: REST at one address, streams at another."""
     rest, stream = venue.rest_url.rstrip("/"), venue.stream_url.rstrip("/")
-    if venue.name == "coinbase":
+    if venue.name in ("coinbase", "okx"):
         client.urls["api"].update(rest=rest, ws=stream)
         return
     if venue.name != "binance" or venue.market != "spot":

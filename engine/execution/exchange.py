@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final
 
-from engine.execution import coinbase
+from engine.execution import coinbase, okx
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
+from engine.execution.contracts import in_base, to_contracts
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
 from engine.execution.outcome import Call, Told, outcome_of
 from engine.execution.trade_candles import TradeCandles
@@ -43,6 +44,7 @@ class Exchange:
         self.client, self.venue = client, str(client.id)
         self._secrets = secrets
         self._built: dict[tuple[str, str], TradeCandles] = {}
+        self._okx = okx.Orders(client, self._ask) if self.venue == "okx" else None
 
     async def __aenter__(self) -> Exchange:
         try:
@@ -59,6 +61,8 @@ class Exchange:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._okx is not None:
+            await self._okx.close()
         await self.client.close()
 
     async def ahead_ns(self) -> int:
@@ -109,6 +113,8 @@ class Exchange:
         if self.venue == "coinbase" and since_ms is not None:
             reader = self._reader(symbol)
             return await coinbase.candles(reader, self.client, symbol, timeframe, since_ms, most, until_ms)
+        if self._okx is not None and since_ms is not None:
+            return await okx.candles(self._reader(symbol), self.client, symbol, timeframe, since_ms, most, until_ms)
         found: list[Any] = await self._ask(self.client.fetch_ohlcv(symbol, timeframe, since_ms, most), "read", symbol)
         return found
 
@@ -168,11 +174,13 @@ class Exchange:
             params["postOnly"] = True
         if request.time_in_force != "gtc":
             params["timeInForce"] = request.time_in_force.upper()
+        if self._okx is not None and request.kind in TRIGGERS:
+            params[okx.ALGO] = request.client_id
         kind = "limit" if request.kind in ("limit", "stop_limit") else "market"
         if self.venue == "coinbase":
             kind, price, params = coinbase.sent(self.client, request, quantity, price, params)
         sent = self.client.create_order(request.symbol, kind, request.side, quantity, price, params)
-        return report_of(await self._ask(sent, "place", request.symbol, request.client_id), request)
+        return self._report(await self._ask(sent, "place", request.symbol, request.client_id), request)
 
     async def find(self, request: OrderRequest, since_ms: int | None = None) -> OrderReport | None:
         """Return what became of an order, asked for by its client id; None if the venue knows none such.
@@ -190,13 +198,15 @@ class Exchange:
         if self.venue == "coinbase":
             reader = self._reader(request.symbol, request.client_id)
             found = await coinbase.look_for(reader, self.client, request, since_ms)
-            return None if found is None else report_of(found, request)
+            return None if found is None else self._report(found, request)
         if self.venue not in BY_CLIENT_ID:
             raise Usage(f"{self.venue}: orders cannot be asked for by client id here")
         params = {BY_CLIENT_ID[self.venue]: request.client_id}
         try:
+            if self._okx is not None and request.kind in TRIGGERS:
+                return self._report(await self._okx.find(request), request)
             asked = self.client.fetch_order(None, request.symbol, params)
-            return report_of(await self._ask(asked, "read", request.symbol, request.client_id), request)
+            return self._report(await self._ask(asked, "read", request.symbol, request.client_id), request)
         except Refuse as error:
             if getattr(getattr(error, "outcome", None), "absent", False):
                 return None
@@ -205,24 +215,33 @@ class Exchange:
     async def cancel(self, symbol: str, venue_id: str, client_id: str = "") -> None:
         """Cancel an order; Unknown if the venue cannot say that it did."""
         self._market(symbol)
+        if self._okx is not None:
+            await self._okx.cancel(symbol, venue_id, client_id)
+            return
         await self._ask(self.client.cancel_order(venue_id, symbol), "cancel", symbol, client_id)
 
     async def open_orders(self, symbol: str) -> list[OrderReport]:
         """Return the account's orders in a market that may still fill, whoever sent them."""
         self._market(symbol)
-        return [report_of(x) for x in await self._listed(self.client.fetch_open_orders, symbol)]
+        if self._okx is not None:
+            return [self._report(x) for x in await self._okx.open_orders(symbol)]
+        return [self._report(x) for x in await self._listed(self.client.fetch_open_orders, symbol)]
 
     async def fills(self, symbol: str, since_ms: int | None = None) -> list[Fill]:
         """Return the account's executions in a market, oldest first; ``client_id`` is empty where CCXT has none."""
         self._market(symbol)
-        return [fill_of(x) for x in await self._listed(self.client.fetch_my_trades, symbol, since_ms)]
+        if self._okx is not None:
+            return [self._fill(x) for x in await self._okx.fills(symbol, since_ms)]
+        return [self._fill(x) for x in await self._listed(self.client.fetch_my_trades, symbol, since_ms)]
 
     async def fills_of(self, symbol: str, venue_id: str) -> list[Fill]:
         """Return the executions of one order, oldest first."""
         self._market(symbol)
+        if self._okx is not None:
+            return [self._fill(x) for x in await self._okx.fills_of(symbol, venue_id)]
         params = {BY_ORDER_ID[self.venue]: venue_id} if self.venue in BY_ORDER_ID else {}
         found = await self._listed(self.client.fetch_my_trades, symbol, None, params)
-        return [fill for fill in map(fill_of, found) if fill.venue_id == venue_id]
+        return [fill for fill in map(self._fill, found) if fill.venue_id == venue_id]
 
     async def place_pair(self, stop: OrderRequest, target: OrderRequest) -> tuple[OrderReport, OrderReport]:
         """Send a stop and a take-profit order as one list, of which one cancels the other; errors as `place`.
@@ -261,12 +280,15 @@ class Exchange:
 
     async def watch_orders(self) -> list[OrderReport]:
         """Wait for news of the account's orders, whoever sent them."""
+        if self._okx is not None:
+            return [self._report(x) for x in await self._okx.watch()]
         found = await self._ask(self.client.watch_orders(), "read")
-        return [report_of(coinbase.mended(x) if self.venue == "coinbase" else x) for x in found]
+        return [self._report(coinbase.mended(x) if self.venue == "coinbase" else x) for x in found]
 
     async def watch_fills(self) -> list[Fill]:
         """Wait for executions of the account's orders; venues without such a stream never answer."""
-        return [fill_of(x) for x in await self._ask(self.client.watch_my_trades(), "read")]
+        found = await self._ask(self.client.watch_my_trades(), "read")
+        return [self._fill(okx.streamed(x) if self._okx is not None else x) for x in found]
 
     @property
     def streams_fills(self) -> bool:
@@ -281,18 +303,28 @@ class Exchange:
         return market
 
     def _rounded(self, request: OrderRequest, market: dict[str, Any]) -> tuple[float, float | None]:
-        """Return quantity and price as the market takes them."""
+        """Return quantity, in contracts where the venue has them, and price as the market takes them."""
         rules = rules_of(market)
-        quantity = round_down(self.client.amount_to_precision, request.symbol, request.quantity, rules.min_quantity)
+        asked = to_contracts(request.quantity, rules.contract_size)
+        quantity = round_down(self.client.amount_to_precision, request.symbol, asked, rules.min_quantity)
         price = None
         if not math.isnan(request.price):
             price = float(self.client.price_to_precision(request.symbol, request.price))
-        if price is not None and quantity * price < rules.min_notional:
+        if price is not None and (notional := quantity * rules.contract_size * price) < rules.min_notional:
             raise Refuse(
-                f"{self.venue} {request.symbol}: {quantity:g} at {price:g} is {quantity * price:g} {rules.quote}, "
+                f"{self.venue} {request.symbol}: {quantity:g} at {price:g} is {notional:g} {rules.quote}, "
                 f"expected at least {rules.min_notional:g}; nothing was sent"
             )
         return quantity, price
+
+    def _report(self, order: dict[str, Any], request: OrderRequest | None = None) -> OrderReport:
+        """Return a record of an order, in base currency."""
+        known = order if self._okx is None else self._okx.seen(order)
+        return report_of(in_base(known, self._market(str(known["symbol"]))), request)
+
+    def _fill(self, trade: dict[str, Any]) -> Fill:
+        """Return a record of an execution, in base currency."""
+        return fill_of(in_base(trade, self._market(trade["symbol"])))
 
     async def _listed(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +12,7 @@ from engine.simulate import Costs
 from engine.venue.core import Venue
 from engine.venue.market import Market
 from engine.venue.okx.protocol import PASSPHRASE, Okx
-from engine.venue.server import wall_ms
+from engine.venue.server import Server, wall_ms
 from pipelines import Bars
 from tests.venue.client import COSTS, HOUR, KEY, SECRET, made_bars
 
@@ -40,21 +40,19 @@ def made_spot_venue() -> Venue:
     return venue
 
 
-class Server:
-    """A venue that speaks OKX's protocol on a free port; ``async with`` it."""
+class DemoServer:
+    """A venue that takes keys of demo trading alone, on a free port; ``async with`` it."""
 
-    def __init__(
-        self, venue: Venue, *, limits: int = 6000, clock: Callable[[], int] = wall_ms, simulated_only: bool = False
-    ) -> None:
+    def __init__(self, venue: Venue) -> None:
         app = web.Application()
-        self.protocol = Okx(venue, clock, venue, limits, simulated_only=simulated_only)
-        self.protocol.add_to(app)
+        self._protocol = Okx(venue, wall_ms, venue, 6000, simulated_only=True)
+        self._protocol.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
-    async def __aenter__(self) -> Server:
+    async def __aenter__(self) -> DemoServer:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        urls = self.protocol.urls(f"127.0.0.1:{self._runner.addresses[0][1]}")
+        urls = self._protocol.urls(f"127.0.0.1:{self._runner.addresses[0][1]}")
         self.rest_url, self.stream_url = urls["rest_url"], urls["stream_url"]
         return self
 
@@ -63,11 +61,11 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def trading(venue: Venue, **more: Any) -> AsyncIterator[tuple[Any, Server]]:
+async def trading(venue: Venue, *, demo: bool = False, **more: Any) -> AsyncIterator[tuple[Any, Any]]:
     """Serve the venue and yield (client, server); only the client's URLs are changed."""
     import ccxt.pro
 
-    async with Server(venue, **more) as server:
+    async with DemoServer(venue) if demo else Server(venue, protocol="okx", **more) as server:
         client = ccxt.pro.okx(
             {
                 "apiKey": KEY,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiohttp import web
 
 from engine.venue.core import Venue
@@ -11,8 +9,9 @@ from engine.venue.okx.account import AccountRoutes
 from engine.venue.okx.algos import Algos
 from engine.venue.okx.guard import Guard
 from engine.venue.okx.rest import Rest
-from engine.venue.okx.stream import Feed, Streams
+from engine.venue.okx.stream import Streams
 from engine.venue.okx.trade import Trade
+from engine.venue.protocol import Clock, Feed
 
 __all__ = ["PASSPHRASE", "Okx"]
 
@@ -43,7 +42,7 @@ class Okx:
     def __init__(
         self,
         venue: Venue,
-        clock: Callable[[], int],
+        clock: Clock,
         feed: Feed,
         limits: int,
         *,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -17,21 +16,15 @@ from engine.venue.okx.guard import Guard
 from engine.venue.okx.instrument import bars_of, inst_id, inst_type
 from engine.venue.okx.line import Line
 from engine.venue.okx.stream_account import PRIVATE, AccountChannels
+from engine.venue.protocol import Feed
 from engine.venue.tape import Tape
 
-__all__ = ["Feed", "Streams"]
+__all__ = ["Streams"]
 
 _BOOKS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
 _TOPS = {"books5": 5, "bbo-tbt": 1}
 _PUBLIC = {"tickers", "trades", "mark-price", "funding-rate", "instruments", *_BOOKS, *_TOPS}
 _TYPES = ("SPOT", "SWAP", "ANY")
-
-
-class Feed(Protocol):
-    """Where the venue's events come from: the venue itself, or what stands before it."""
-
-    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call a function with every event from now on; returns what ends it."""
 
 
 class Streams:
