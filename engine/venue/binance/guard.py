@@ -33,6 +33,7 @@ class Guard:
         self.weight_limit = weight_limit
         self._minute = 0
         self._used: dict[str, int] = {}
+        self._orders: dict[tuple[str, str], tuple[int, int]] = {}
 
     def weigh(self, address: str, weight: int) -> int:
         """Count a request and return what the minute has used; above the limit is for the caller to refuse."""
@@ -41,6 +42,19 @@ class Guard:
             self._minute, self._used = minute, {}
         self._used[address] = used = self._used.get(address, 0) + weight
         return used
+
+    def ordered(self, account: Account, count: int, windows: tuple[tuple[str, int], ...]) -> dict[str, int]:
+        """Count new orders and return how many there were in each window.
+
+        They are told and not limited: bars are played faster than any clock the limits were made for.
+        """
+        found = {}
+        for name, length_ms in windows:
+            window = self.clock() // length_ms
+            began, before = self._orders.get((account.key, name), (window, 0))
+            found[name] = count + (before if began == window else 0)
+            self._orders[account.key, name] = window, found[name]
+        return found
 
     def signed(self, key: str, query: str) -> tuple[Account, dict[str, str]]:
         """Return the account and the parameters of a signed request.

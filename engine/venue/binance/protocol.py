@@ -39,7 +39,8 @@ class BinanceSpot:
         if derived:
             raise Usage(f"venue: found {derived[0]}, expected spot markets alone: its protocol is binanceusdm")
         guard = Guard(venue, clock, limits)
-        self._rest, self._streams = Rest(venue, guard), Streams(venue, guard, feed)
+        list_names: dict[int, str] = {}
+        self._rest, self._streams = Rest(venue, guard, list_names), Streams(venue, guard, feed, list_names)
 
     def add_to(self, app: web.Application) -> None:
         """Add all routes."""

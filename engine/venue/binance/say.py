@@ -5,12 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from engine.venue.account import Account
-from engine.venue.events import Candle, OrderChanged, Trade
+from engine.venue.events import BookChanged, Candle, OrderChanged, Trade
 from engine.venue.market import Market, plain
 from engine.venue.order import Execution, Order
 from engine.venue.tape import Tape
 
-__all__ = ["KINDS", "account", "candle", "execution_report", "kline", "market", "my_trade", "order", "ticker", "trade"]
+__all__ = [
+    "KINDS",
+    "account",
+    "best",
+    "best_streamed",
+    "candle",
+    "execution_report",
+    "kline",
+    "last",
+    "market",
+    "mini",
+    "my_trade",
+    "order",
+    "ticker",
+    "trade",
+]
 
 KINDS = {
     "MARKET": "market",
@@ -39,7 +54,7 @@ def market(one: Market) -> dict[str, Any]:
         "quoteCommissionPrecision": 8,
         "orderTypes": list(KINDS),
         "icebergAllowed": False,
-        "ocoAllowed": False,
+        "ocoAllowed": True,
         "quoteOrderQtyMarketAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -122,13 +137,42 @@ def ticker(tape: Tape, now_ms: int, *, streamed: bool) -> dict[str, Any]:
     return {"symbol": tape.market.id, "openTime": opened, "closeTime": now_ms, "count": len(day)} | said
 
 
+def mini(day: dict[str, Any]) -> dict[str, Any]:
+    """Return the streamed ticker's short form."""
+    return {"e": "24hrMiniTicker"} | {name: day[name] for name in ("E", "s", "c", "o", "h", "l", "v", "q")}
+
+
+def best(tape: Tape) -> dict[str, Any]:
+    """Return the best prices, a row of ``ticker/bookTicker``."""
+    bids, asks = tape.book()
+    said: dict[str, Any] = {"symbol": tape.market.id}
+    for name, levels in (("bid", bids), ("ask", asks)):
+        price, quantity = levels[0] if levels else (0.0, 0.0)
+        said |= {f"{name}Price": plain(price), f"{name}Qty": plain(quantity)}
+    return said
+
+
+def best_streamed(event: BookChanged, symbol: str) -> dict[str, Any]:
+    """Return an event of the stream ``<symbol>@bookTicker``."""
+    said: dict[str, Any] = {"u": event.update, "s": symbol}
+    for name, levels in (("b", event.bids), ("a", event.asks)):
+        price, quantity = levels[0] if levels else (0.0, 0.0)
+        said |= {name: plain(price), name.upper(): plain(quantity)}
+    return said
+
+
+def last(tape: Tape) -> dict[str, Any]:
+    """Return the last price, a row of ``ticker/price``."""
+    return {"symbol": tape.market.id, "price": plain(tape.last)}
+
+
 def order(one: Order, symbol: str, *, full: bool) -> dict[str, Any]:
     """Return an order; ``full`` adds its fills, as the answer to a new order has them."""
     asked = one.asked
     said = {
         "symbol": symbol,
         "orderId": one.order_id,
-        "orderListId": -1,
+        "orderListId": one.pair_id or -1,
         "clientOrderId": asked.client_id,
         "price": plain(asked.price),
         "origQty": plain(asked.quantity),
@@ -199,7 +243,7 @@ def execution_report(event: OrderChanged, market: Market, filled: float, spent: 
         "p": plain(asked.price),
         "P": plain(asked.stop_price),
         "F": "0",
-        "g": -1,
+        "g": one.pair_id or -1,
         "C": asked.client_id if what == "CANCELED" else "",
         "x": what,
         "X": event.state.upper(),
