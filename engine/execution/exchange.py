@@ -79,6 +79,17 @@ class Exchange:
         if not market["spot"]:
             await self._ask(self.client.set_leverage(math.ceil(leverage), symbol), "read", symbol)
 
+    def timeframe_known(self, timeframe: str) -> None:
+        """Refuse a timeframe the venue has no candles of.
+
+        Raises
+        ------
+        Usage
+        """
+        known = self.client.timeframes or {}
+        if timeframe not in known:
+            raise unknown("timeframe", timeframe, known)
+
     def rules(self, symbol: str) -> MarketRules:
         """Return what the venue asks of an order in a market.
 
