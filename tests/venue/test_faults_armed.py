@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from engine.cli import main
 from engine.venue.events import CandleChanged, Event
@@ -15,6 +16,7 @@ from engine.venue.faults.kinds import ALL
 from engine.venue.faults.table import markdown
 from parquet_store.errors import Usage
 from tests.data import ROOT
+from tests.venue import test_faults, test_faults_okx
 from tests.venue.client import made_venue
 from tests.venue.faulty import SYMBOL, faulty
 
@@ -197,3 +199,38 @@ def test_the_command_lists_all_kinds_and_refuses_an_unknown_one(capsys: pytest.C
     assert all(f"  {name} " in shown for name in TABLE)
     assert main(["venue", "--data", "made:A/B:1d", "--lockstep", "--fault", "candle_lat"]) == 2
     assert "candle_late" in capsys.readouterr().err
+
+
+def test_a_listen_key_that_expired_is_refused_in_the_venues_words() -> None:
+    import ccxt.pro
+
+    async def key(request: web.Request) -> web.Response:
+        return web.json_response({"listenKey": "k"})
+
+    async def run() -> None:
+        faults, app = Faults(), web.Application()
+        faults.between(made_venue(), lambda: 0, "binanceusdm")
+        faults.add_to(app)
+        app.router.add_route("*", "/fapi/v1/listenKey", key)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        client = ccxt.pro.binanceusdm({"apiKey": "k", "secret": "s", "verify": False, "timeout_on_exit": 0})
+        client.urls["api"]["fapiPrivate"] = f"http://127.0.0.1:{runner.addresses[0][1]}/fapi/v1"
+        try:
+            assert await client.fapiPrivatePostListenKey() == {"listenKey": "k"}
+            faults.arm("listen_key_expired")
+            with pytest.raises(ccxt.BaseError, match="-1125"):
+                await client.fapiPrivatePutListenKey()
+            assert await client.fapiPrivatePutListenKey() == {"listenKey": "k"}
+        finally:
+            await client.close()
+            await runner.cleanup()
+        assert [one.what for one in faults.record] == ["PUT /fapi/v1/listenKey"]
+
+    asyncio.run(run())
+
+
+def test_no_kind_of_the_table_goes_unseen_by_a_client() -> None:
+    here = {"listen_key_expired"}
+    assert set(test_faults.SEEN) | set(test_faults_okx.SEEN) | here == set(TABLE)

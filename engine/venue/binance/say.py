@@ -29,7 +29,7 @@ def market(one: Market) -> dict[str, Any]:
     """Return a symbol of ``exchangeInfo`` with its filters."""
     return {
         "symbol": one.id,
-        "status": "TRADING",
+        "status": "TRADING" if one.trading else "BREAK",
         "baseAsset": one.base,
         "baseAssetPrecision": 8,
         "quoteAsset": one.quote,

@@ -124,7 +124,7 @@ def product(tape: Tape, now_ms: int) -> dict[str, Any]:
         "cancel_only": False,
         "limit_only": False,
         "post_only": False,
-        "trading_disabled": False,
+        "trading_disabled": not one.trading,
         "auction_mode": False,
         "product_type": "SPOT",
         "quote_currency_id": one.quote,

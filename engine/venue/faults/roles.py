@@ -55,13 +55,13 @@ LISTS = ("candles", "trades", "open_orders", "orders", "fills")
 _TEXTS = [
     (re.compile(text), role)
     for text, role in (
+        (r'"event": ?"|"result"|"subscriptions"|"error"', "answer"),
         (r'executionReport|outboundAccountPosition|ORDER_TRADE_UPDATE|ACCOUNT_UPDATE|ALGO_UPDATE|"user"', "private"),
         (r'"channel": ?"(orders|account|positions|balance_and_position|orders-algo)".*"data"', "private"),
-        (r'"(k|c)andles?|"kline"', "candle"),
+        (r'"candle|"kline"', "candle"),
         (r'depthUpdate|"books|l2_data', "book"),
         (r'"(agg)?[tT]rade"|"trades"|market_trades', "trade"),
         (r"[tT]icker", "ticker"),
-        (r'"result"|"event"|"subscriptions"|"error"', "answer"),
     )
 ]
 

@@ -128,11 +128,11 @@ async def candles_old(call: Call, armed: Armed) -> web.StreamResponse:
     return await call.run_seeing(views.candles(call.venue, old))
 
 
-@fault(SHOWN, "request", "candles", does="a closed candle is missing in the middle", client=_CANDLES)
+@fault(SHOWN, "request", "candles", does="the closed candle before the last is missing", client=_CANDLES)
 async def candles_skipped(call: Call, armed: Armed) -> web.StreamResponse:
     def skip(found: list[Candle], tape: Tape) -> list[Candle]:
-        at = _rows(found, tape) // 2
-        return found[:at] + found[at + 1 :]
+        at = _rows(found, tape) - 1
+        return found[:at] + found[at + 1 :] if at >= 0 else found
 
     return await call.run_seeing(views.candles(call.venue, skip))
 

@@ -38,12 +38,12 @@ def swapped(thing: object, name: str, value: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_money(venue: Venue) -> Iterator[None]:
-    """Show every account with nothing."""
+    """Show every account with nothing, positions neither."""
     with contextlib.ExitStack() as stack:
         for account in venue.accounts.values():
-            none = {name: account.cash.get(name, 0.0) - account.total(name) for name in account.currencies()}
-            stack.enter_context(swapped(account, "cash", none))
+            stack.enter_context(swapped(account, "cash", dict.fromkeys(account.currencies(), 0.0)))
             stack.enter_context(swapped(account, "locked", {}))
+            stack.enter_context(swapped(account, "positions", {}))
         yield
 
 
