@@ -283,7 +283,7 @@ def test_part_of_a_batch_that_fails_is_code_2_and_told_in_its_row() -> None:
 
 def test_beyond_the_limit_the_answer_is_429_and_demo_keys_need_their_header() -> None:
     async def run() -> None:
-        async with trading(made_venue(), weight_limit=60, clock=lambda: 1_700_000_000_000) as (client, _):
+        async with trading(made_venue(), weight_limit=2, clock=lambda: 1_700_000_000_000) as (client, _):
             for _ in range(2):
                 await client.fetch_ticker(SYMBOL)
             with pytest.raises(ccxt.RateLimitExceeded):

@@ -1,4 +1,8 @@
-"""Who may ask: key, passphrase, HMAC signature and age of a request or a login, and requests in two seconds."""
+"""Who may ask: key, passphrase, HMAC signature and age of a request or a login, and requests in a minute.
+
+OKX counts every address and method apart, and so does this, but by the minute and not by two seconds: a client in
+lockstep plays a day in the time in which another waits for a bar.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from engine.venue.okx.codes import Problem
 __all__ = ["LIFE_MS", "Guard"]
 
 LIFE_MS = 30_000
-_WINDOW_MS = 2_000
+_MINUTE_MS = 60_000
 
 
 class Guard:
@@ -28,7 +32,7 @@ class Guard:
     clock : callable
         Returns the server's time, ms since the epoch: what signed requests are dated by.
     limit : int
-        Requests in two seconds of one sender to one address.
+        Requests a minute of one sender to one address with one method.
     passphrase : str, optional
         Of every key; else each key's is the one that came with the first request its secret had signed.
     simulated_only : bool
@@ -44,10 +48,10 @@ class Guard:
         self.simulated_only = simulated_only
         self._passphrase = passphrase
         self._bound: dict[str, str] = {}
-        self._window = 0
-        self._used: dict[tuple[str, str], int] = {}
+        self._minute = 0
+        self._used: dict[tuple[str, str, str], int] = {}
 
-    def count(self, sender: str, path: str) -> None:
+    def count(self, sender: str, method: str, path: str) -> None:
         """Count a request.
 
         Raises
@@ -55,10 +59,11 @@ class Guard:
         Problem
             Beyond the limit.
         """
-        window = self.clock() // _WINDOW_MS
-        if window != self._window:
-            self._window, self._used = window, {}
-        self._used[sender, path] = used = self._used.get((sender, path), 0) + 1
+        minute = self.clock() // _MINUTE_MS
+        if minute != self._minute:
+            self._minute, self._used = minute, {}
+        key = (sender, method, path)
+        self._used[key] = used = self._used.get(key, 0) + 1
         if used > self.limit:
             raise Problem("weight")
 

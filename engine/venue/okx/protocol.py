@@ -28,7 +28,7 @@ class Okx:
     feed : Feed
         Where events come from.
     limits : int
-        Requests a minute of one sender to one address.
+        Requests a minute of one sender to one address with one method.
     passphrase : str, optional
         Of every key; else each key's is the one that came with the first request its secret had signed.
     simulated_only : bool
@@ -47,7 +47,7 @@ class Okx:
         passphrase: str | None = None,
         simulated_only: bool = False,
     ) -> None:
-        guard = Guard(venue, clock, max(1, limits // 30), passphrase, simulated_only)
+        guard = Guard(venue, clock, limits, passphrase, simulated_only)
         rest, types = Rest(venue, guard), dict[int, str]()
         trade = Trade(rest, types)
         self._parts = (rest, AccountRoutes(rest), trade, Algos(trade), Streams(venue, guard, feed, types))
