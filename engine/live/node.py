@@ -49,6 +49,7 @@ __all__ = ["Node"]
 
 _MS: Final = 1_000_000
 SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
+ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
 BACKOFF_S: Final = (0.05, 0.2, 1.0, 2.0, 5.0)
 
 
@@ -101,6 +102,7 @@ class Node:
         self._group: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
         self._fault: BaseException | None = None
+        self._reconnected = -1.0
 
     # --- from outside
 
@@ -136,6 +138,13 @@ class Node:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), left)
+
+    def reconnect(self) -> None:
+        """Close the streams; those who watch them connect anew and say that they were cut.  Once a second at most."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._reconnected + 1.0:
+            self._reconnected = now
+            self._call(self.feed.reconnect())
 
     def flush(self) -> None:
         """Pass on the forming candles that are held back."""
@@ -303,8 +312,13 @@ class Node:
             self.put(FillsSeen(tuple(fills), self.clock.now_ns()))
 
     async def _tick(self) -> None:
+        running = asyncio.get_running_loop()
+        asked = running.time()
         while True:
             await asyncio.sleep(self.tick_s)
+            if running.time() >= asked + ASKING_S and any(one.tickets for one in self.loop.accounts):
+                asked = running.time()
+                self.put(AccountStreamCut(self.clock.now_ns()))  # a stream that says nothing may have ended unheard
             self.flush()
             self.put(ClockAdvanced(self.clock.now_ns()))
 
@@ -314,8 +328,7 @@ class Node:
         if isinstance(action, FetchCandles):
             self._call(self._fetch(action))
         elif isinstance(action, Reconnect):
-            self.put(StreamCut(action.series, self.clock.now_ns()))
-            self._watch(action.series)
+            self.reconnect()
         elif isinstance(action, PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills):
             if self.venue is None:
                 return
