@@ -21,7 +21,6 @@ from engine.settings import BotSettings, Credentials, FeedSettings, ManifestSett
 from engine.simulate import Costs
 from engine.venue.core import Venue
 from engine.venue.market import Market
-from engine.venue.okx.protocol import PASSPHRASE
 from engine.venue.server import Between, Server
 from parquet_store import Series, Store
 from parquet_store.errors import unknown
@@ -145,4 +144,4 @@ def keys_of(protocol: str) -> tuple[str, str, str]:
         made = ec.generate_private_key(ec.SECP256R1())
         text = made.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
         return f"organizations/local/apiKeys/{secrets.token_hex(8)}", text, ""
-    return secrets.token_hex(16), secrets.token_hex(32), PASSPHRASE if protocol == "okx" else ""
+    return secrets.token_hex(16), secrets.token_hex(32), secrets.token_hex(8) if protocol == "okx" else ""
