@@ -50,6 +50,7 @@ __all__ = ["Node"]
 _MS: Final = 1_000_000
 SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
 ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
+WAIT_S, MOST_WAIT_S = 0.25, 30.0  # before an order is tried again: where the venue names no time, and at most
 BACKOFF_S: Final = (0.05, 0.2, 1.0, 2.0, 5.0)
 
 
@@ -394,7 +395,10 @@ class Node:
                 else:
                     self._seen([found])
         except Told as error:
-            outcome, now_ns = error.outcome, self.clock.now_ns()
+            outcome = error.outcome
+            if outcome.meaning == "retry":  # what follows waits, and with it all later orders of this sub-account
+                await asyncio.sleep(min(outcome.delay_s, MOST_WAIT_S) if outcome.delay_s >= 0.0 else WAIT_S)
+            now_ns = self.clock.now_ns()
             self.put(CallFailed(request.client_id, call, outcome.meaning, outcome.message, now_ns))
             if isinstance(action, PlacePair):
                 self.put(CallFailed(action.target.client_id, call, outcome.meaning, outcome.message, now_ns))
