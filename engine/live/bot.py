@@ -148,6 +148,7 @@ async def run_bot(
             until = driven(Lockstep(node, control, clock), bars, progress)
         gc.collect()
         gc.freeze()
+        asyncio.get_running_loop().set_exception_handler(hearing(node, say))
         publishing = asyncio.create_task(published(place, told))
         try:
             with stopping_by_signal(node):
@@ -182,6 +183,17 @@ def following(loop: Loop, lags: dict[str, int], listener: Listener | None) -> Li
                 lags[series_of[action.account]] = time_ns - action.close_ns
         if listener is not None:
             listener(actions, time_ns)
+
+    return heard
+
+
+def hearing(node: Node, say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Return what takes the errors nobody waits for: a frame that is no JSON ends CCXT's reading without a word."""
+
+    def heard(running: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        say(f"warning: streams: {type(error).__name__ if error else context['message']}: they are connected anew")
+        node.reconnect()
 
     return heard
 
