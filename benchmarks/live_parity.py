@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from benchmarks.measure import DATA, keep, read_bars
 from engine.graph import Bar, Param, Signals, Strategy, bind, ta
-from engine.live.locally import MARKETS, trade_locally
+from engine.live.locally import MARKETS, LocalRun, trade_locally
+from engine.live.parity import Parity
 from engine.manifest import write_manifest
 from engine.simulate import Costs
 from engine.strategies import find_strategy
+from engine.venue.faults import Faults
 from parquet_store import Store
 from pipelines import Bars
 
@@ -55,8 +57,10 @@ def files() -> list[tuple[Path, str, str]]:
     return hours + [(DATA / f"binance_{base}-USDT-PERP_1m.parquet", base, "1m") for base in MINUTES]
 
 
-def run_one(folder: Path, protocol: str, bars: Bars, base: str, timeframe: str, played: int) -> dict[str, Any]:
-    """Trade one series over one protocol; return what was found."""
+def run_one(
+    folder: Path, protocol: str, bars: Bars, base: str, timeframe: str, played: int, faults: Faults | None = None
+) -> tuple[LocalRun, float]:
+    """Trade one series over one protocol; return the run and the seconds it took."""
     perpetual = MARKETS[protocol][1] == "perpetual"
     quote = "USD" if protocol == "coinbase" else "USDT"
     symbol = f"{base}/{quote}:{quote}" if perpetual else f"{base}/{quote}"
@@ -82,12 +86,13 @@ def run_one(folder: Path, protocol: str, bars: Bars, base: str, timeframe: str, 
     began = time.perf_counter()
     done = trade_locally(
         store, manifest, symbol, folder / manifest.stem, source=source, bars=played, protocol=protocol, rules=rules,
-        say=lambda text: None,
+        faults=faults, say=lambda text: None,
     )  # fmt: skip
-    seconds = time.perf_counter() - began
-    found = done.parity
-    for line in found.details:
-        print("   ", line)
+    return done, time.perf_counter() - began
+
+
+def row_of(found: Parity) -> dict[str, int]:
+    """Return what a comparison found, by name."""
     return {
         "bars": found.bars,
         "trades": found.trades,
@@ -95,7 +100,6 @@ def run_one(folder: Path, protocol: str, bars: Bars, base: str, timeframe: str, 
         "values that differ": found.values,
         "equities that differ": found.equities,
         "trades that differ": found.fills,
-        "seconds": round(seconds, 1),
     }
 
 
@@ -113,10 +117,11 @@ def main() -> None:
                 folder = Path(name)
                 bars = read_bars(path, f"real:{base}/USDT:{timeframe}", -(HISTORY + asked.bars), HISTORY + asked.bars)
                 stored(Store(folder / "store"), bars)
-                result[f"{protocol} {base} {timeframe}"] = row = run_one(
-                    folder, protocol, bars, base, timeframe, asked.bars
-                )
-                print(f"{protocol:12} {base:5} {timeframe}: {row}", flush=True)
+                done, seconds = run_one(folder, protocol, bars, base, timeframe, asked.bars)
+                result[f"{protocol} {base} {timeframe}"] = row = row_of(done.parity)
+                print(f"{protocol:12} {base:5} {timeframe}: {row}, {seconds:.0f} s", flush=True)
+                for line in done.parity.details:
+                    print("   ", line)
     keep("live_parity", result)
     wrong = sum(one[name] for one in result.values() for name in one if name.endswith("that differ"))
     if wrong:

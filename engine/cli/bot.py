@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +13,6 @@ from engine.cli.output import Output
 from parquet_store.errors import Usage
 
 if TYPE_CHECKING:
-    from engine.live.actions import Action
     from engine.live.bot import Result
     from engine.settings import BotSettings
 
@@ -132,46 +131,25 @@ def _of_mode(settings: BotSettings, mode: Literal["demo", "live"]) -> BotSetting
 
 
 def _run(settings: BotSettings, *, yes: bool, bars: int | None, json: bool) -> None:
-    from engine.live.bot import event_loop, run_bot
-
-    out = Output(json)
-
-    def heard(actions: Sequence[Action], time_ns: int) -> None:
-        for action in actions:
-            line = told(action)
-            if line:
-                out.note(line)
-
     import asyncio
 
+    from engine.cli.bot_log import BotLog
+    from engine.live.bot import event_loop, run_bot
+    from engine.settings import load_credentials
+
+    credentials = None
+    hidden: list[str] = []
+    if settings.mode != "paper":
+        credentials = load_credentials(settings.venue.name, settings.venue.keys_from)
+        parts = (credentials.key, credentials.secret, credentials.password)
+        hidden = [part.reveal() for part in parts if part is not None]
+    log = BotLog(settings.log_level, hidden)
+    log.say(f"{settings.mode}: starts at {settings.venue.name} {settings.venue.market}, process {os.getpid()}")
+    running = run_bot(settings, yes=yes, say=log.say, credentials=credentials, bars=bars, listener=lambda _: log.heard)
     with asyncio.Runner(loop_factory=event_loop) as runner:
-        result = runner.run(run_bot(settings, yes=yes, say=out.note, bars=bars, listener=lambda _: heard))
-    show_result(result, settings, out, json=json)
-
-
-def told(action: Action) -> str:
-    """Return an action as a line for a person, empty for what would only be noise."""
-    from engine.live.actions import CancelOrder, Decided, PlaceOrder, PlacePair, Said, Traded
-    from engine.live.loop import moment
-
-    if isinstance(action, Said):
-        return f"{action.level}: {action.about}: {action.text}"
-    if isinstance(action, PlaceOrder):
-        one = action.request
-        price = f" at {one.price:g}" if one.price == one.price else ""
-        level = f" once {one.stop_price:g}" if one.stop_price == one.stop_price else ""
-        return f"order: {one.kind} {one.side} {one.quantity:g} {one.symbol}{price}{level} ({one.client_id})"
-    if isinstance(action, PlacePair):
-        stop, target = action.stop, action.target
-        return f"order: {stop.side} {stop.quantity:g} {stop.symbol}: stop {stop.stop_price:g}, target {target.price:g}"
-    if isinstance(action, CancelOrder):
-        return f"cancel: {action.request.client_id}"
-    if isinstance(action, Traded):
-        return f"trade: {action.account}: {action.reason}, profit {action.profit:,.2f}"
-    if isinstance(action, Decided) and (action.ordered or action.leaves):
-        what = "leaves" if action.leaves else "enters"
-        return f"decided: {action.account}: {what} at the close of the bar of {moment(action.open_ns)}"
-    return ""
+        result = runner.run(running)
+    log.say(f"{settings.mode}: ended after {result.bars:,} bars")
+    show_result(result, settings, Output(json), json=json)
 
 
 def show_result(result: Result, settings: BotSettings, out: Output, *, json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.table import Table
 
 __all__ = ["show_status"]
 
@@ -13,30 +14,45 @@ __all__ = ["show_status"]
 def show_status(found: dict[str, Any]) -> Group:
     """Return what a bot holds, what it has ordered and how its feeds stand, as tables."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
     from engine.live.loop import moment
 
     state = "runs" if found["running"] else "does not run"
     head = Text(f"{found['mode']}: {state} (process {found['pid']}), venue time {moment(found['time_ns'])}")
-    accounts = Table("account", "position", "entry", "stop", "target", "equity", "trades", "halted", title="accounts")
-    orders = Table("account", "leg", "order", "filled", "price", "state", "client id", title="orders")
+    accounts = table("accounts", "symbol position entry stop target equity trades")
+    orders = table("orders", "symbol leg order filled price state")
+    feeds = table("feeds", "series next_bar behind decided_after")
+    notes: list[str] = []
     for one in found["accounts"]:
         shown = (figure(one[name]) for name in ("quantity", "entry_price", "stop", "target"))
-        accounts.add_row(one["name"], *shown, f"{one['equity']:,.2f}", f"{one['trades']:,}", one["halted"])
+        accounts.add_row(one["symbol"], *shown, f"{one['equity']:,.2f}", f"{one['trades']:,}")
+        if one["halted"]:
+            notes.append(f"{one['name']}: enters nothing: {one['halted']}")
         for order in one["orders"]:
             price = order["price"] if order["price"] is not None else order["stop_price"]
-            what = f"{order['kind']} {order['side']} {order['quantity']:g}"
-            row = (one["name"], order["leg"], what, figure(order["filled"]), figure(price))
-            orders.add_row(*row, order["status"], order["client_id"])
-    feeds = Table("series", "next bar opens", "behind", "decided after", "waits for", "halted", title="feeds")
+            what = f"{order['kind']} {order['side']} {order['quantity']:.12g}"
+            orders.add_row(one["symbol"], order["leg"], what, figure(order["filled"]), figure(price), order["status"])
     for name, one in found["series"].items():
         lags = (f"{one['behind_seconds']:.1f} s", f"{one['decision_lag_seconds']:.3f} s")
-        feeds.add_row(name, moment(one["next_open_ns"]), *lags, one["waiting"], one["halted"])
-    return Group(head, accounts, orders if orders.row_count else Text("no orders"), feeds)
+        feeds.add_row(name, moment(one["next_open_ns"]), *lags)
+        notes += [f"{name}: waits for a bar: {one['waiting']}"] if one["waiting"] else []
+        notes += [f"{name}: enters nothing: {one['halted']}"] if one["halted"] else []
+    return Group(head, accounts, orders if orders.row_count else Text("no orders"), feeds, *map(Text, notes))
+
+
+def table(title: str, columns: str) -> Table:
+    """Return an empty table; numbers stand to the right and are not broken."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1))
+    for name in columns.split():
+        text = name in ("symbol", "series", "leg", "order", "state")
+        made.add_column(name.replace("_", " "), justify="left" if text else "right", no_wrap=True)
+    return made
 
 
 def figure(value: float | None) -> str:
     """Return a number as text, a dash for none."""
-    return "-" if value is None else f"{value:g}"
+    return "-" if value is None else f"{value:.12g}"

@@ -102,7 +102,13 @@ def export(
 
 
 def replay(
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A file written by export.", show_default=False)],
+    manifest: Annotated[
+        Path | None, typer.Argument(metavar="[MANIFEST]", help="A file written by export.", show_default=False)
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The journal of a bot instead: repeat its runs, compare every action."),
+    ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="As in sample:NASDAQ:1d; else the manifest's own.")
     ] = None,
@@ -115,20 +121,28 @@ def replay(
 ) -> None:
     """Run a manifest bar by bar as live does and compare every value with the batch run, bit for bit.
 
-    Exit status 1 if one value, one trade or one equity differs.
+    With --journal, repeat what a bot did from its journal alone, and compare every action, byte for byte.
+    Exit status 1 if one value, one trade or one equity differs, or one action.
 
     \b
     Example:
       lockstep replay chosen.json --data sample:NASDAQ:1d
+      lockstep replay --journal journal.sqlite
     """
     from engine.live.replay import replay as run_replay
     from engine.manifest import load_manifest
     from engine.strategies import load_module
     from pipelines import load_bars
 
+    if (manifest is None) == (journal is None):
+        raise Usage("replay: found both or neither of MANIFEST and --journal, expected one of them")
     out = Output(json)
     for file in steps or ():
         load_module(file)
+    if journal is not None:
+        _repeat(journal, out, json=json)
+        return
+    assert manifest is not None
     loaded = load_manifest(manifest)
     source = data or str(loaded.data["source"])
     bars = load_bars(open_store(store), source)
@@ -138,6 +152,25 @@ def replay(
         out.document({"manifest": manifest, "source": source, **found.as_json()})
     else:
         show_replay(found, out)
+    if found.mismatches:
+        raise typer.Exit(1)
+
+
+def _repeat(journal: Path, out: Output, *, json: bool) -> None:
+    """Repeat a journal and print what was found."""
+    from engine.live.again import repeat
+
+    found = repeat(journal)
+    if json:
+        out.document({"journal": journal, **found.as_json()})
+    else:
+        out.say(
+            f"{found.runs:,} runs, {found.events:,} events, {found.bars:,} bars, {found.actions:,} actions, "
+            f"{found.trades:,} trades: {found.mismatches:,} steps differ"
+        )
+        out.say(f"chain {found.chain}")
+        if found.first:
+            out.note(f"  {found.first}")
     if found.mismatches:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ quantities down, so that an order is never larger than it was asked for.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ __all__ = ["Exchange"]
 # how a venue is asked for an order by our id, and for executions by its own
 BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "binanceusdm": "origClientOrderId", "okx": "clOrdId"}
 BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_ids"}
+PAUSES_S: Final = (0.5, 2.0)  # between tries to reach a venue
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
 
 
@@ -47,16 +49,32 @@ class Exchange:
         self._okx = okx.Orders(client, self._ask) if self.venue == "okx" else None
 
     async def __aenter__(self) -> Exchange:
-        try:
-            await self._ask(self.client.load_markets(), "read")
-        except Told as error:
-            await self.client.close()
-            if error.outcome.meaning != "retry":
-                raise
-            what = error.outcome.message.rpartition("; nothing happened")[0]
-        else:
-            return self
+        what = ""
+        for pause_s in (*PAUSES_S, 0.0):
+            try:
+                await self._ask(self.client.load_markets(reload=bool(what)), "read")
+            except Told as error:
+                if error.outcome.meaning not in ("retry", "refuse"):
+                    await self.client.close()
+                    raise
+                what = error.outcome.message.rpartition("; ")[0]
+            else:
+                if self.client.markets:
+                    return self
+                what = f"{self.venue}: its answer names no market"
+            await asyncio.sleep(pause_s)
+        await self.client.close()
         raise Failed(f"{what}: it cannot be reached: look at the network, the URLs under [venue] and its status page")
+
+    async def reconnect(self) -> None:
+        """Close every stream, so that whoever watches one hears that it was cut, and connects anew."""
+        from ccxt.base.errors import NetworkError
+
+        known = self.client.clients
+        for url, stream in list(known.items()):
+            known.pop(url, None)  # first: whoever is told watches again at once, and must not find this one
+            stream.reset(NetworkError(f"{self.venue}: the stream was silent and is made anew"))
+            await stream.close()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -78,6 +96,17 @@ class Exchange:
         market = self._market(symbol)
         if not market["spot"]:
             await self._ask(self.client.set_leverage(math.ceil(leverage), symbol), "read", symbol)
+
+    def timeframe_known(self, timeframe: str) -> None:
+        """Refuse a timeframe the venue has no candles of.
+
+        Raises
+        ------
+        Usage
+        """
+        known = self.client.timeframes or {}
+        if timeframe not in known:
+            raise unknown("timeframe", timeframe, known)
 
     def rules(self, symbol: str) -> MarketRules:
         """Return what the venue asks of an order in a market.

@@ -18,8 +18,9 @@ from typing import Any, Final
 from engine.execution.client import client_of
 from engine.execution.exchange import Exchange
 from engine.live.actions import Action, Decided
-from engine.live.clock import Clock, PlayedClock
+from engine.live.clock import Clock, PlayedClock, VenueClock
 from engine.live.journal import Journal
+from engine.live.left import refuse_left
 from engine.live.lockstep import Lockstep
 from engine.live.loop import Loop
 from engine.live.node import Node
@@ -31,6 +32,7 @@ from parquet_store import Store
 __all__ = ["Result", "event_loop", "run_bot"]
 
 STATUS_S: Final = 0.5
+AHEAD_NS: Final = 1_000_000_000
 Listener = Callable[[Sequence[Action], int], None]
 
 
@@ -116,7 +118,12 @@ async def run_bot(
             )
             feed = await stack.enter_async_context(Exchange(client_of(settings.model_copy(update={"venue": other}))))
         venue = None if settings.mode == "paper" else trader
+        if venue is not None:
+            await refuse_left(settings.journal.parent / STATUS, venue)
         clock, control = await clock_of(settings, feed)
+        if isinstance(clock, VenueClock) and abs(clock.ahead_ns) >= AHEAD_NS:
+            apart = f"{abs(clock.ahead_ns) / 1e9:.1f} s {'ahead of' if clock.ahead_ns > 0 else 'behind'}"
+            say(f"{feed.venue}: its clock is {apart} this machine's, and counts; set this machine's by NTP")
         setup = await setup_of(settings, plan, Store.open(settings.store), feed, venue, clock, say)
         await asyncio.to_thread(journal.append, clock.now_ns(), "setup", setup.as_json(), True)
         loop = Loop(setup)
@@ -141,6 +148,7 @@ async def run_bot(
             until = driven(Lockstep(node, control, clock), bars, progress)
         gc.collect()
         gc.freeze()
+        asyncio.get_running_loop().set_exception_handler(hearing(node, say))
         publishing = asyncio.create_task(published(place, told))
         try:
             with stopping_by_signal(node):
@@ -175,6 +183,17 @@ def following(loop: Loop, lags: dict[str, int], listener: Listener | None) -> Li
                 lags[series_of[action.account]] = time_ns - action.close_ns
         if listener is not None:
             listener(actions, time_ns)
+
+    return heard
+
+
+def hearing(node: Node, say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Return what takes the errors nobody waits for: a frame that is no JSON ends CCXT's reading without a word."""
+
+    def heard(running: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        say(f"warning: streams: {type(error).__name__ if error else context['message']}: they are connected anew")
+        node.reconnect()
 
     return heard
 

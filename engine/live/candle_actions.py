@@ -12,10 +12,10 @@ __all__ = ["Absent", "CandleAction", "Closed", "Corrected", "Fetch", "Rejected",
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Decide on this bar now; ``by`` says what proved it: the ``stream``'s next candle, ``time``, or ``rest``."""
+    """Decide on this bar now; ``by`` says what proved it: the ``stream``'s next candle, or ``rest``."""
 
     candle: Candle
-    by: Literal["stream", "time", "rest"]
+    by: Literal["stream", "rest"]
 
 
 @dataclass(frozen=True, slots=True)

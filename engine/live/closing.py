@@ -6,8 +6,9 @@ All times are the venue's.  A bar is *ripe* once ``grace`` has passed since its 
     once; a bar that is over and cannot be decided on holds up all later ones, and is asked for.  None is skipped.
 2.  A candle of a REST answer is final if the request left when its bar was ripe, whatever its place in the answer;
     the answer that left later counts.
-3.  With ``confirm="before"`` only a final candle is decided on.  With ``confirm="after"`` the stream's candle of a bar
-    that is over is, unless it is in doubt, and REST is asked as soon as the bar is ripe.
+3.  With ``confirm="before"`` only a final candle is decided on.  With ``confirm="after"`` the stream's candle is, too,
+    once the stream itself shows a later one, unless it is in doubt; REST is asked as soon as the bar is ripe.  Time
+    alone does not show that the stream's last word on a bar was its last, and when it is up REST has the bar.
 4.  Of two candles of one bar in the stream the later is the one with more volume, the same open and a range that
     holds the other's; so repetition and disorder do no harm.  Two that cannot be put in order, and one that formed
     when the stream was cut or went stale and was not renewed since, are in doubt.
@@ -92,7 +93,7 @@ class ClosingRule:
         self._confirm, self._grace_ns, self._absence_ns = confirm, grace_ns, absence_ns
         self._stale_ns, self._again_ns, self._most, self._kept = stale_ns, again_ns, most, kept
         first = self._number(last)
-        self._next, self._over = first + 1, first
+        self._next, self._over, self._newest = first + 1, first, first
         self._decided: dict[int, _Decided] = {first: _Decided(last)}
         self._unsure: set[int] = set()  # decided on, to be asked for
         self._held: dict[int, Candle] = {}
@@ -204,7 +205,7 @@ class ClosingRule:
 
     def _see(self, number: int, candle: Candle) -> None:
         """Take a fit candle of the stream."""
-        self._over = max(self._over, number - 1)
+        self._over, self._newest = max(self._over, number - 1), max(self._newest, number)
         if number < self._next:
             decided = self._decided.get(number)
             if decided and candle != decided.candle and not (decided.candle and grew(candle, decided.candle)):
@@ -263,10 +264,15 @@ class ClosingRule:
                 sent_ns, candle = self._final[number]
                 self._decided[number] = _Decided(candle, sent_ns)
                 actions.append(Absent(self._open_ns(number)) if candle is None else Closed(candle, "rest"))
-            elif self._confirm == "after" and number in self._held and number not in self._doubt:
+            elif (
+                self._confirm == "after"
+                and number < self._newest
+                and number in self._held
+                and number not in self._doubt
+            ):
                 self._decided[number] = _Decided(self._held[number])
                 self._unsure.add(number)
-                actions.append(Closed(self._held[number], "stream" if number <= self._over else "time"))
+                actions.append(Closed(self._held[number], "stream"))
             else:
                 break
             for known in (self._held, self._doubt, self._final, self._not_shown):

@@ -21,7 +21,8 @@ __all__ = ["Lockstep"]
 
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
-PATIENCE_S: Final = 2.0
+PATIENCE_S = 1.0  # how long a stream is waited for before REST is relied on
+SHORT_S = 0.1  # the same for one that was silent the last time
 PATIENT_SECONDS: Final = 20  # of venue time, for a bar that is not decided on
 
 
@@ -35,13 +36,12 @@ class Lockstep:
     control_url : str
         Of the venue, as in ``http://127.0.0.1:8899/control``.
     clock : PlayedClock
-    patience_s : float
-        How long the streams are waited for before REST is relied on.
     """
 
-    def __init__(self, node: Node, control_url: str, clock: PlayedClock, *, patience_s: float = PATIENCE_S) -> None:
-        self.node, self.control_url, self.clock, self.patience_s = node, control_url, clock, patience_s
+    def __init__(self, node: Node, control_url: str, clock: PlayedClock) -> None:
+        self.node, self.control_url, self.clock = node, control_url, clock
         self.bars = 0
+        self._silent: set[str] = set()
 
     async def play(self, bars: int | None = None, progress: Callable[[int], None] | None = None) -> int:
         """Play bars until none is left, or so many; return how many were.
@@ -73,7 +73,13 @@ class Lockstep:
             row = told["candles"].get(symbol)
             if row is not None:
                 shown = Candle(int(row[0]) * _MS, *(float(value) for value in row[1:]))
-                await node.streamed(series, shown, self.patience_s)
+                patience_s = SHORT_S if series in self._silent else PATIENCE_S
+                if await node.streamed(series, shown, patience_s):
+                    self._silent.discard(series)
+                elif series in self._silent:
+                    node.reconnect()
+                else:
+                    self._silent.add(series)
         node.flush()
         self.clock.set(now_ns)
         if any(account.tickets for account in node.loop.accounts):

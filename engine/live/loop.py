@@ -9,6 +9,7 @@ one compiled call, the sub-accounts decide, and so on until no closed bar is lef
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -94,6 +95,7 @@ class Loop:
         self._closed: dict[str, deque[Candle]] = {series: deque() for series in frames}
         self._forming = {series: candle.open_ns for series, candle in setup.lasts.items()}
         self._opened: dict[str, float] = {}
+        self._reached: dict[str, dict[int, float]] = {series: {} for series in frames}  # by the open of a bar
         self._owner: dict[str, int] = {}
         self._ids: dict[str, str] = {}
         self._unclaimed: dict[str, list[Fill]] = {}
@@ -133,12 +135,18 @@ class Loop:
 
     def _streamed(self, event: CandlesStreamed) -> list[Action]:
         series = event.series
-        actions = self._candles(series, self.rules[series].stream(event.candles, event.time_ns))
+        told = self.rules[series].stream(event.candles, event.time_ns)
+        actions = self._candles(series, told)
         if series in self._trails and event.candles:
             newest = max(event.candles, key=lambda candle: candle.open_ns)
             if newest.open_ns > self._forming[series]:
                 self._forming[series] = newest.open_ns
                 self._opened[series] = newest.open
+        if self.setup.terms.latency_ns:
+            unfit = [one.candle for one in told if isinstance(one, Rejected)]
+            for candle in event.candles:
+                if candle not in unfit and event.time_ns >= candle.open_ns + self.setup.terms.latency_ns:
+                    self._reached[series].setdefault(candle.open_ns, candle.close)
         return actions
 
     def _answered(self, event: CandlesAnswered) -> list[Action]:
@@ -205,11 +213,14 @@ class Loop:
             number = int(numbers[k])
             close_ns = self._frames[series].close_ms(number) * _MS
             late = self._late(series, number, close_ns)
+            shown = self._reached[series]
+            reached = shown.get(candle.open_ns, math.nan)
+            self._reached[series] = {open_ns: price for open_ns, price in shown.items() if open_ns > candle.open_ns}
             for p in self._on[series]:
                 bar = ClosedBar(
                     number, candle.open_ns, close_ns, candle.open, candle.high, candle.low, candle.close, roles[p]
                 )
-                actions += self._own(p, self.accounts[p].digest_bar(bar, self.time_ns, late))
+                actions += self._own(p, self.accounts[p].digest_bar(bar, self.time_ns, late, reached))
         return actions
 
     def _late(self, series: str, number: int, close_ns: int) -> str:

@@ -49,6 +49,8 @@ __all__ = ["Node"]
 
 _MS: Final = 1_000_000
 SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
+ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
+WAIT_S, MOST_WAIT_S = 0.25, 30.0  # before an order is tried again: where the venue names no time, and at most
 BACKOFF_S: Final = (0.05, 0.2, 1.0, 2.0, 5.0)
 
 
@@ -101,6 +103,7 @@ class Node:
         self._group: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
         self._fault: BaseException | None = None
+        self._reconnected = -1.0
 
     # --- from outside
 
@@ -136,6 +139,13 @@ class Node:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), left)
+
+    def reconnect(self) -> None:
+        """Close the streams; those who watch them connect anew and say that they were cut.  Once a second at most."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._reconnected + 1.0:
+            self._reconnected = now
+            self._call(self.feed.reconnect())
 
     def flush(self) -> None:
         """Pass on the forming candles that are held back."""
@@ -303,8 +313,13 @@ class Node:
             self.put(FillsSeen(tuple(fills), self.clock.now_ns()))
 
     async def _tick(self) -> None:
+        running = asyncio.get_running_loop()
+        asked = running.time()
         while True:
             await asyncio.sleep(self.tick_s)
+            if running.time() >= asked + ASKING_S and any(one.tickets for one in self.loop.accounts):
+                asked = running.time()
+                self.put(AccountStreamCut(self.clock.now_ns()))  # a stream that says nothing may have ended unheard
             self.flush()
             self.put(ClockAdvanced(self.clock.now_ns()))
 
@@ -314,8 +329,7 @@ class Node:
         if isinstance(action, FetchCandles):
             self._call(self._fetch(action))
         elif isinstance(action, Reconnect):
-            self.put(StreamCut(action.series, self.clock.now_ns()))
-            self._watch(action.series)
+            self.reconnect()
         elif isinstance(action, PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills):
             if self.venue is None:
                 return
@@ -381,7 +395,10 @@ class Node:
                 else:
                     self._seen([found])
         except Told as error:
-            outcome, now_ns = error.outcome, self.clock.now_ns()
+            outcome = error.outcome
+            if outcome.meaning == "retry":  # what follows waits, and with it all later orders of this sub-account
+                await asyncio.sleep(min(outcome.delay_s, MOST_WAIT_S) if outcome.delay_s >= 0.0 else WAIT_S)
+            now_ns = self.clock.now_ns()
             self.put(CallFailed(request.client_id, call, outcome.meaning, outcome.message, now_ns))
             if isinstance(action, PlacePair):
                 self.put(CallFailed(action.target.client_id, call, outcome.meaning, outcome.message, now_ns))

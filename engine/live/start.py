@@ -135,6 +135,10 @@ async def setup_of(
         for _, manifest, symbol, _ in placed
         if (frame := Series.parse(str(manifest.data["source"])).timeframe)
     }
+    for symbol, frame in frames.values():
+        for one in {feed, venue or feed}:
+            one.rules(symbol)
+        feed.timeframe_known(frame)
     programs = [(series_of(symbol, frame_of(manifest)), manifest.program) for _, manifest, symbol, _ in placed]
     together = Together(programs)
     now_ms = clock.now_ns() // _MS
@@ -175,6 +179,7 @@ async def setup_of(
             limit=settings.orders.kind == "limit",
             deadline_ns=int(settings.orders.deadline_seconds * _SECOND),
             pairs=venue is not None and venue.pairs,
+            latency_ns=int(settings.paper.latency_seconds * _SECOND) if venue is None else 0,
         ),
     )
 

@@ -49,6 +49,8 @@ class Terms:
         After which a limit order is cancelled; what was to be left then goes at market.
     pairs : bool
         Whether the venue takes a stop and a target of which one cancels the other.
+    latency_ns : int
+        On paper: how long after a bar's open an order of the close before it fills, at the price of then.
     """
 
     spot: bool = True
@@ -56,6 +58,7 @@ class Terms:
     limit: bool = False
     deadline_ns: int = 20 * _SECOND
     pairs: bool = True
+    latency_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ class SubAccount:
 
     # --- a bar closed
 
-    def digest_bar(self, bar: ClosedBar, time_ns: int, late: str = "") -> list[Action]:
+    def digest_bar(self, bar: ClosedBar, time_ns: int, late: str = "", reached: float = NAN) -> list[Action]:
         """Mark the account at a close, decide, and return what to send.
 
         Parameters
@@ -155,6 +158,9 @@ class SubAccount:
             Venue time.
         late : str
             Why no entry may follow from this bar; empty if one may.
+        reached : float
+            On paper with a latency: the price that orders due at the bar's open met.  NaN: none was shown while the
+            bar lasted, so that they fill at its close.
         """
         row = self._row
         if self._trades.size < row["trades"] + 2:
@@ -167,7 +173,7 @@ class SubAccount:
                 if working:
                     row["due_side"] = 0.0
             open_bar(
-                self.account, self._trades, self.bars, bar.open, bar.high, bar.low,
+                self.account, self._trades, self.bars, self._open_of(bar, reached), bar.high, bar.low,
                 self.program.trailing, self._sizing, self._costs,
             )  # fmt: skip
             actions += [self._traded(k) for k in range(before, int(row["trades"]))]
@@ -210,6 +216,14 @@ class SubAccount:
         if self._row["quantity"] != 0.0 and not leaves:
             actions += self._follow(float(row["best"]), time_ns)
         return actions
+
+    def _open_of(self, bar: ClosedBar, reached: float) -> float:
+        """Return the price at which what is due in a bar fills; what rests is at the venue, and meets the open."""
+        row = self._row
+        due = row["due_close"] != 0 or row["due_side"] != 0.0
+        if not (self.terms.paper and self.terms.latency_ns and due):
+            return bar.open
+        return reached if reached == reached else bar.close
 
     def bar_opened(self, price: float, time_ns: int) -> list[Action]:
         """Take note of the first price of a new bar: a trailing stop follows it."""

@@ -56,7 +56,9 @@ def test_the_demo_goes_all_the_way_says_where_everything_is_and_can_be_repeated(
     said = capsys.readouterr().out
     assert "verified with VectorBT: 2 combinations checked, 0 mismatches" in said
     assert re.search(r"5,031 bars, \d+ trades, 0 mismatches", said)
-    assert re.search(r"60 bars, \d+ trades closed; .*: 0 decisions, 0 values of nodes, 0 equities and 0 trades differ", said)
+    assert re.search(
+        r"60 bars, \d+ trades closed; .*: 0 decisions, 0 values of nodes, 0 equities and 0 trades differ", said
+    )
     assert "all equal to the backtest's, to the last bit" in re.sub(r"\s+", " ", said)
     assert "buy and hold" in said
     assert "how likely is it luck?" in said

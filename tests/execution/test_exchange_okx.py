@@ -20,11 +20,10 @@ from engine.execution.orders import OrderRequest
 from engine.execution.outcome import Refused, Stopped, Unknown
 from engine.settings import BotSettings, Credentials, Secret, parse_settings
 from engine.venue.core import Venue
-from engine.venue.okx.protocol import PASSPHRASE
 from engine.venue.server import Server
 from parquet_store.errors import Refuse
 from tests.venue.client import HOUR, KEY, SECRET, made_bars
-from tests.venue.okx_client import SPOT, SWAP_COSTS, SYMBOL, made_spot_venue, made_venue
+from tests.venue.okx_client import PASSPHRASE, SPOT, SWAP_COSTS, SYMBOL, made_spot_venue, made_venue
 
 pytest.importorskip("ccxt")
 KEYS = Credentials(Secret(KEY), Secret(SECRET), Secret(PASSPHRASE))
@@ -267,6 +266,7 @@ def test_a_wrong_key_or_passphrase_stops_and_a_duplicate_is_unknown() -> None:
     venue = made_venue()
 
     async def question(exchange: Exchange) -> None:
+        await exchange.balances()  # from now on the key has this passphrase
         for wrong in (
             KEYS.__class__(KEYS.key, Secret("no"), KEYS.password),
             KEYS.__class__(KEYS.key, KEYS.secret, Secret("no")),

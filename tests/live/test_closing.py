@@ -50,11 +50,12 @@ def test_the_next_candle_closes_a_bar_and_rest_is_asked_when_the_bar_is_ripe() -
     assert it.at(clock(2, 30)) == []
 
 
-def test_time_closes_a_bar_when_no_next_candle_comes() -> None:
+def test_rest_closes_a_bar_when_no_next_candle_comes() -> None:
     it = rule()
-    it.stream([candle(1, 11.0)], clock(1, 5))
-    assert it.at(clock(2, 0.9)) == []
-    assert it.at(clock(2, 1)) == [Closed(candle(1, 11.0), "time"), fetch(0, 1)]
+    assert it.stream([candle(1, 11.0)], clock(1, 59)) == []
+    assert it.at(clock(2, 0.5)) == []
+    assert it.at(clock(2, 1)) == [fetch(0, 1)]
+    assert it.answered([candle(0), candle(1, 12.0)], fetch(0, 1), clock(2, 1)) == [Closed(candle(1, 12.0), "rest")]
 
 
 def test_with_confirm_before_only_rest_closes_a_bar() -> None:

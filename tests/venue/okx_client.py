@@ -11,7 +11,7 @@ from aiohttp import web
 from engine.simulate import Costs
 from engine.venue.core import Venue
 from engine.venue.market import Market
-from engine.venue.okx.protocol import PASSPHRASE, Okx
+from engine.venue.okx.protocol import Okx
 from engine.venue.server import Server, wall_ms
 from pipelines import Bars
 from tests.venue.client import COSTS, HOUR, KEY, SECRET, made_bars
@@ -20,6 +20,7 @@ SYMBOL, SPOT = "BTC/USDT:USDT", "BTC/USDT"
 SWAP_COSTS = Costs(
     fee=0.0005, slippage=0.0005, price_tick=0.01, quantity_step=0.1, contract_size=0.01, leverage=3.0, short=True
 )
+PASSPHRASE = "a word of the tests"
 STEP = 0.001  # base currency of a tenth of a contract
 
 
@@ -45,7 +46,7 @@ class DemoServer:
 
     def __init__(self, venue: Venue) -> None:
         app = web.Application()
-        self._protocol = Okx(venue, wall_ms, venue, 6000, simulated_only=True)
+        self._protocol = Okx(venue, wall_ms, venue, 6000, passphrase=PASSPHRASE, simulated_only=True)
         self._protocol.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 

@@ -15,7 +15,7 @@ from engine.venue.market import Market
 from engine.venue.okx.instrument import bars_of, contracts, quantity_of
 from engine.venue.server import wall_ms
 from tests.venue.client import HOUR, KEY
-from tests.venue.okx_client import SPOT, STEP, SYMBOL, made_spot_venue, made_venue, trading
+from tests.venue.okx_client import PASSPHRASE, SPOT, STEP, SYMBOL, made_spot_venue, made_venue, trading
 
 ccxt = pytest.importorskip("ccxt")
 
@@ -283,7 +283,7 @@ def test_part_of_a_batch_that_fails_is_code_2_and_told_in_its_row() -> None:
 
 def test_beyond_the_limit_the_answer_is_429_and_demo_keys_need_their_header() -> None:
     async def run() -> None:
-        async with trading(made_venue(), weight_limit=60, clock=lambda: 1_700_000_000_000) as (client, _):
+        async with trading(made_venue(), weight_limit=2, clock=lambda: 1_700_000_000_000) as (client, _):
             for _ in range(2):
                 await client.fetch_ticker(SYMBOL)
             with pytest.raises(ccxt.RateLimitExceeded):
@@ -292,6 +292,10 @@ def test_beyond_the_limit_the_answer_is_429_and_demo_keys_need_their_header() ->
             with pytest.raises(ccxt.AuthenticationError, match="50101"):
                 await client.fetch_balance()
             client.headers = {"x-simulated-trading": "1"}
+            client.password = "another"
+            with pytest.raises(ccxt.AuthenticationError, match="50105"):
+                await client.fetch_balance()
+            client.password = PASSPHRASE
             assert (await client.fetch_balance())["USDT"]["total"] == 10_000.0
 
     asyncio.run(run())
@@ -393,7 +397,7 @@ def test_raw_streams_confirm_candles_chain_books_and_refuse_what_is_wrong() -> N
                 assert (await asked(public, "subscribe", {"channel": "trades", "instId": "NONE"}))["code"] == "60018"
                 assert (await asked(private, "subscribe", {"channel": "account"}))["code"] == "60011"
                 assert (await asked(public, "noise"))["code"] == "60012"
-                login = {"apiKey": KEY, "passphrase": "local", "timestamp": str(wall_ms() // 1000), "sign": "wrong"}
+                login = {"apiKey": KEY, "passphrase": "any", "timestamp": str(wall_ms() // 1000), "sign": "wrong"}
                 assert (await asked(private, "login", login))["code"] == "60007"
                 assert (await asked(private, "login", login | {"timestamp": "1"}))["code"] == "60006"
                 assert (await asked(private, "login", login | {"apiKey": "nobody"}))["code"] == "60005"

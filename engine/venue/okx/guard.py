@@ -1,4 +1,8 @@
-"""Who may ask: key, passphrase, HMAC signature and age of a request or a login, and requests in two seconds."""
+"""Who may ask: key, passphrase, HMAC signature and age of a request or a login, and requests in a minute.
+
+OKX counts every address and method apart, and so does this, but by the minute and not by two seconds: a client in
+lockstep plays a day in the time in which another waits for a bar.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from engine.venue.okx.codes import Problem
 __all__ = ["LIFE_MS", "Guard"]
 
 LIFE_MS = 30_000
-_WINDOW_MS = 2_000
+_MINUTE_MS = 60_000
 
 
 class Guard:
@@ -28,25 +32,26 @@ class Guard:
     clock : callable
         Returns the server's time, ms since the epoch: what signed requests are dated by.
     limit : int
-        Requests in two seconds of one sender to one address.
-    passphrase : str
-        Of every key.
+        Requests a minute of one sender to one address with one method.
+    passphrase : str, optional
+        Of every key; else each key's is the one that came with the first request its secret had signed.
     simulated_only : bool
         Whether the keys are of demo trading, good only with the header ``x-simulated-trading: 1``.
     """
 
     def __init__(
-        self, venue: Venue, clock: Callable[[], int], limit: int, passphrase: str, simulated_only: bool
+        self, venue: Venue, clock: Callable[[], int], limit: int, passphrase: str | None, simulated_only: bool
     ) -> None:
         self.venue = venue
         self.clock = clock
         self.limit = limit
         self.simulated_only = simulated_only
         self._passphrase = passphrase
-        self._window = 0
-        self._used: dict[tuple[str, str], int] = {}
+        self._bound: dict[str, str] = {}
+        self._minute = 0
+        self._used: dict[tuple[str, str, str], int] = {}
 
-    def count(self, sender: str, path: str) -> None:
+    def count(self, sender: str, method: str, path: str) -> None:
         """Count a request.
 
         Raises
@@ -54,10 +59,11 @@ class Guard:
         Problem
             Beyond the limit.
         """
-        window = self.clock() // _WINDOW_MS
-        if window != self._window:
-            self._window, self._used = window, {}
-        self._used[sender, path] = used = self._used.get((sender, path), 0) + 1
+        minute = self.clock() // _MINUTE_MS
+        if minute != self._minute:
+            self._minute, self._used = minute, {}
+        key = (sender, method, path)
+        self._used[key] = used = self._used.get(key, 0) + 1
         if used > self.limit:
             raise Problem("weight")
 
@@ -86,8 +92,7 @@ class Guard:
         if abs(self.clock() - sent.timestamp() * 1000.0) > LIFE_MS:
             raise Problem("timestamp")
         self._check(account, dated + method + path + body, headers["OK-ACCESS-SIGN"], "signature")
-        if not same(self._passphrase, headers["OK-ACCESS-PASSPHRASE"]):
-            raise Problem("passphrase")
+        self._known(account, headers["OK-ACCESS-PASSPHRASE"], "passphrase")
         return account
 
     def logged_in(self, args: Mapping[str, Any], *, simulated: bool) -> Account:
@@ -109,8 +114,7 @@ class Guard:
         if not abs(self.clock() - sent_ms) <= LIFE_MS:
             raise Problem("ws_timestamp")
         self._check(account, f"{dated}GET/users/self/verify", str(args.get("sign", "")), "ws_signature")
-        if not same(self._passphrase, str(args.get("passphrase", ""))):
-            raise Problem("ws_passphrase")
+        self._known(account, str(args.get("passphrase", "")), "ws_passphrase")
         return account
 
     def _account(self, key: str, reason: str) -> Account:
@@ -123,7 +127,9 @@ class Guard:
         if not hmac.compare_digest(expected, signature.encode()):
             raise Problem(reason)
 
-
-def same(one: str, other: str) -> bool:
-    """Return whether two secrets are equal, in a time that does not tell where they differ."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    def _known(self, account: Account, passphrase: str, reason: str) -> None:
+        if not passphrase:
+            raise Problem(reason)
+        expected = self._passphrase or self._bound.setdefault(account.key, passphrase)
+        if not hmac.compare_digest(expected.encode(), passphrase.encode()):
+            raise Problem(reason)

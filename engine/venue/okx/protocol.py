@@ -13,9 +13,7 @@ from engine.venue.okx.stream import Streams
 from engine.venue.okx.trade import Trade
 from engine.venue.protocol import Clock, Feed
 
-__all__ = ["PASSPHRASE", "Okx"]
-
-PASSPHRASE = "local"  # of every key here; a venue's own accounts have none
+__all__ = ["Okx"]
 
 
 class Okx:
@@ -30,9 +28,9 @@ class Okx:
     feed : Feed
         Where events come from.
     limits : int
-        Requests a minute of one sender to one address.
-    passphrase : str
-        Of every key.
+        Requests a minute of one sender to one address with one method.
+    passphrase : str, optional
+        Of every key; else each key's is the one that came with the first request its secret had signed.
     simulated_only : bool
         Whether requests must carry the header of demo trading, ``x-simulated-trading: 1``.
     """
@@ -46,10 +44,10 @@ class Okx:
         feed: Feed,
         limits: int,
         *,
-        passphrase: str = PASSPHRASE,
+        passphrase: str | None = None,
         simulated_only: bool = False,
     ) -> None:
-        guard = Guard(venue, clock, max(1, limits // 30), passphrase, simulated_only)
+        guard = Guard(venue, clock, limits, passphrase, simulated_only)
         rest, types = Rest(venue, guard), dict[int, str]()
         trade = Trade(rest, types)
         self._parts = (rest, AccountRoutes(rest), trade, Algos(trade), Streams(venue, guard, feed, types))

@@ -83,7 +83,7 @@ class Rest:
 
     def _answered(self, request: web.Request, sender: str, answer: Callable[[], list[Any]]) -> web.Response:
         try:
-            self.guard.count(sender, request.path)
+            self.guard.count(sender, request.method, request.path)
             return web.json_response(enveloped(answer()))
         except Problem as found:
             said = {"code": found.code, "msg": found.message, "data": []}
