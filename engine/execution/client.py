@@ -10,6 +10,7 @@ import importlib
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.execution import usdm
 from engine.execution.okx import prepare
 from engine.settings import BotSettings, Credentials, VenueSettings
 from parquet_store.errors import Usage
@@ -79,8 +80,11 @@ def _point(client: Any, venue: VenueSettings) -> None:
     if venue.name in ("coinbase", "okx"):
         client.urls["api"].update(rest=rest, ws=stream)
         return
-    if venue.name != "binance" or venue.market != "spot":
-        raise Usage(f"venue {venue.name} {venue.market}: the local venue does not speak its protocol")
+    if client.id == "binanceusdm":
+        usdm.point(client, rest, stream)
+        return
+    if venue.name != "binance":
+        raise Usage(f"venue {venue.name}: the local venue does not speak its protocol")
     client.urls["api"].update(public=rest, private=rest)
     client.urls["api"]["ws"]["spot"] = stream
     client.urls["api"]["ws"]["ws-api"]["spot"] = f"ws://{urlsplit(stream).netloc}/ws-api/v3"

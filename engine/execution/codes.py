@@ -30,6 +30,7 @@ VERDICTS: Final[dict[str, dict[str, Verdict]]] = {
         "-1015": "unreached",  # too many new orders
         "-1021": "unreached",  # timestamp outside of the receiving window
         "-1022": "halt",  # signature
+        "-1125": "unreached",  # the listen key is gone; CCXT asks for another one
         "-2008": "halt",  # unknown key
         "-2014": "halt",  # malformed key
         "-2015": "halt",  # key, address or permission; CCXT says DDoSProtection once a call has succeeded

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final
 
-from engine.execution import coinbase, okx
+from engine.execution import coinbase, okx, usdm
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
 from engine.execution.contracts import in_base, to_contracts
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
@@ -46,7 +46,11 @@ class Exchange:
         self.client, self.venue = client, str(client.id)
         self._secrets = secrets
         self._built: dict[tuple[str, str], TradeCandles] = {}
-        self._okx = okx.Orders(client, self._ask) if self.venue == "okx" else None
+        self._algos: okx.Orders | usdm.Orders | None = None  # where an order that waits for a price has another id
+        if self.venue == "okx":
+            self._algos = okx.Orders(client, self._ask)
+        elif self.venue == "binanceusdm":
+            self._algos = usdm.Orders(client, self._ask)
 
     async def __aenter__(self) -> Exchange:
         what = ""
@@ -79,8 +83,8 @@ class Exchange:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._okx is not None:
-            await self._okx.close()
+        if self._algos is not None:
+            await self._algos.close()
         await self.client.close()
 
     async def ahead_ns(self) -> int:
@@ -142,7 +146,7 @@ class Exchange:
         if self.venue == "coinbase" and since_ms is not None:
             reader = self._reader(symbol)
             return await coinbase.candles(reader, self.client, symbol, timeframe, since_ms, most, until_ms)
-        if self._okx is not None and since_ms is not None:
+        if self.venue == "okx" and since_ms is not None:
             return await okx.candles(self._reader(symbol), self.client, symbol, timeframe, since_ms, most, until_ms)
         found: list[Any] = await self._ask(self.client.fetch_ohlcv(symbol, timeframe, since_ms, most), "read", symbol)
         return found
@@ -203,7 +207,7 @@ class Exchange:
             params["postOnly"] = True
         if request.time_in_force != "gtc":
             params["timeInForce"] = request.time_in_force.upper()
-        if self._okx is not None and request.kind in TRIGGERS:
+        if self.venue == "okx" and request.kind in TRIGGERS:
             params[okx.ALGO] = request.client_id
         kind = "limit" if request.kind in ("limit", "stop_limit") else "market"
         if self.venue == "coinbase":
@@ -232,8 +236,8 @@ class Exchange:
             raise Usage(f"{self.venue}: orders cannot be asked for by client id here")
         params = {BY_CLIENT_ID[self.venue]: request.client_id}
         try:
-            if self._okx is not None and request.kind in TRIGGERS:
-                return self._report(await self._okx.find(request), request)
+            if self._algos is not None and request.kind in TRIGGERS:
+                return self._report(await self._algos.find(request), request)
             asked = self.client.fetch_order(None, request.symbol, params)
             return self._report(await self._ask(asked, "read", request.symbol, request.client_id), request)
         except Refuse as error:
@@ -244,30 +248,30 @@ class Exchange:
     async def cancel(self, symbol: str, venue_id: str, client_id: str = "") -> None:
         """Cancel an order; Unknown if the venue cannot say that it did."""
         self._market(symbol)
-        if self._okx is not None:
-            await self._okx.cancel(symbol, venue_id, client_id)
+        if self._algos is not None:
+            await self._algos.cancel(symbol, venue_id, client_id)
             return
         await self._ask(self.client.cancel_order(venue_id, symbol), "cancel", symbol, client_id)
 
     async def open_orders(self, symbol: str) -> list[OrderReport]:
         """Return the account's orders in a market that may still fill, whoever sent them."""
         self._market(symbol)
-        if self._okx is not None:
-            return [self._report(x) for x in await self._okx.open_orders(symbol)]
+        if self._algos is not None:
+            return [self._report(x) for x in await self._algos.open_orders(symbol)]
         return [self._report(x) for x in await self._listed(self.client.fetch_open_orders, symbol)]
 
     async def fills(self, symbol: str, since_ms: int | None = None) -> list[Fill]:
         """Return the account's executions in a market, oldest first; ``client_id`` is empty where CCXT has none."""
         self._market(symbol)
-        if self._okx is not None:
-            return [self._fill(x) for x in await self._okx.fills(symbol, since_ms)]
+        if self._algos is not None:
+            return [self._fill(x) for x in await self._algos.fills(symbol, since_ms)]
         return [self._fill(x) for x in await self._listed(self.client.fetch_my_trades, symbol, since_ms)]
 
     async def fills_of(self, symbol: str, venue_id: str) -> list[Fill]:
         """Return the executions of one order, oldest first."""
         self._market(symbol)
-        if self._okx is not None:
-            return [self._fill(x) for x in await self._okx.fills_of(symbol, venue_id)]
+        if self._algos is not None:
+            return [self._fill(x) for x in await self._algos.fills_of(symbol, venue_id)]
         params = {BY_ORDER_ID[self.venue]: venue_id} if self.venue in BY_ORDER_ID else {}
         found = await self._listed(self.client.fetch_my_trades, symbol, None, params)
         return [fill for fill in map(self._fill, found) if fill.venue_id == venue_id]
@@ -309,15 +313,20 @@ class Exchange:
 
     async def watch_orders(self) -> list[OrderReport]:
         """Wait for news of the account's orders, whoever sent them."""
-        if self._okx is not None:
-            return [self._report(x) for x in await self._okx.watch()]
+        if self._algos is not None:
+            return [self._report(x) for x in await self._algos.watch()]
         found = await self._ask(self.client.watch_orders(), "read")
         return [self._report(coinbase.mended(x) if self.venue == "coinbase" else x) for x in found]
 
     async def watch_fills(self) -> list[Fill]:
         """Wait for executions of the account's orders; venues without such a stream never answer."""
         found = await self._ask(self.client.watch_my_trades(), "read")
-        return [self._fill(okx.streamed(x) if self._okx is not None else x) for x in found]
+        return [self._fill(self._streamed(x)) for x in found]
+
+    def _streamed(self, trade: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(self._algos, usdm.Orders):
+            return self._algos.named(trade)
+        return okx.streamed(trade) if self._algos is not None else trade
 
     @property
     def streams_fills(self) -> bool:
@@ -348,7 +357,7 @@ class Exchange:
 
     def _report(self, order: dict[str, Any], request: OrderRequest | None = None) -> OrderReport:
         """Return a record of an order, in base currency."""
-        known = order if self._okx is None else self._okx.seen(order)
+        known = order if self._algos is None else self._algos.seen(order)
         return report_of(in_base(known, self._market(str(known["symbol"]))), request)
 
     def _fill(self, trade: dict[str, Any]) -> Fill:
