@@ -1,6 +1,7 @@
 """The part of an account that one program has on one symbol: the simulation's own account, moved by real fills.
 
-At each close the simulation's kernel marks the account and decides, with its sizes; what it decides becomes orders.
+At each close the simulation's kernel marks the account and decides, with its sizes (`engine.live.deciding`); what it
+decides becomes orders.
 A fill moves cash, quantity and levels by the simulation's own formulas, so that the same fills leave the same bytes.
 What has no order, on paper or as the shadow that Kelly's rule follows, is filled by the simulation's kernel too.
 """
@@ -8,6 +9,7 @@ What has no order, on paper or as the shadow that Kelly's rule follows, is fille
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,9 +22,8 @@ from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOr
 from engine.live.events import CallFailed
 from engine.live.ticket import Leg, Ticket, client_id_of
 from engine.simulate import REASONS, Costs, formulas
-from engine.simulate.account import TRADE, close_bar, new_account, open_bar
-from engine.simulate.costs import sizing_numbers
-from engine.simulate.formulas import KELLY, KELLY_WINDOW, SIGNAL, STOP, TARGET
+from engine.simulate.account import TRADE
+from engine.simulate.formulas import KELLY_WINDOW, SIGNAL, STOP, TARGET
 
 __all__ = ["ClosedBar", "SubAccount", "Terms"]
 
@@ -61,18 +62,14 @@ class Terms:
     latency_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClosedBar:
-    """A bar as the programs saw it: its number, open and close time in ns, prices, the values of a program's roles."""
+    """A bar that was decided on: its number, open and close time in ns, and its close."""
 
     number: int
     open_ns: int
     close_ns: int
-    open: float
-    high: float
-    low: float
     close: float
-    roles: tuple[float, ...]
 
 
 class SubAccount:
@@ -89,6 +86,8 @@ class SubAccount:
     costs : Costs
         The manifest's, with the venue's own steps.
     terms : Terms
+    account : ndarray of ``ACCOUNT``, shape (1,)
+        Where the account is kept: a row of `engine.live.deciding.Deciding`.
 
     Attributes
     ----------
@@ -101,13 +100,20 @@ class SubAccount:
         Why nothing is entered any more; empty while it trades.
     """
 
-    def __init__(self, name: str, symbol: str, program: Program, digest: str, costs: Costs, terms: Terms) -> None:
+    def __init__(
+        self,
+        name: str,
+        symbol: str,
+        program: Program,
+        digest: str,
+        costs: Costs,
+        terms: Terms,
+        account: NDArray[Any],
+    ) -> None:
         self.name, self.symbol, self.program, self.digest = name, symbol, program, digest
         self.base = symbol.partition("/")[0]
         self.costs, self.terms = costs, terms
-        self._costs, self._sizing = costs.numbers(), sizing_numbers(program.sizing)
-        self._rules = (program.role("stop") is not None, program.role("target") is not None, program.max_hold)
-        self.account, self._trades = new_account(costs.initial_cash), np.zeros(64, TRADE)
+        self.account, self._trades = account, np.zeros(64, TRADE)
         self._row = self.account[0]
         self.bars = 0
         self.tickets: dict[str, Ticket] = {}
@@ -148,82 +154,66 @@ class SubAccount:
 
     # --- a bar closed
 
-    def digest_bar(self, bar: ClosedBar, time_ns: int, late: str = "", reached: float = NAN) -> list[Action]:
-        """Mark the account at a close, decide, and return what to send.
+    def decided(
+        self, bar: ClosedBar, roles: Sequence[float], out: Sequence[float], time_ns: int, late: str
+    ) -> list[Action]:
+        """Take what was decided at a close, and return what to send.
 
         Parameters
         ----------
         bar : ClosedBar
+        roles : sequence of float
+            Entry, exit, short_entry, short_exit, stop, target, as the program's nodes read them.
+        out : sequence of float
+            A row of `engine.live.deciding.OUT`.
         time_ns : int
             Venue time.
         late : str
             Why no entry may follow from this bar; empty if one may.
-        reached : float
-            On paper with a latency: the price that orders due at the bar's open met.  NaN: none was shown while the
-            bar lasted, so that they fill at its close.
         """
-        row = self._row
-        if self._trades.size < row["trades"] + 2:
-            self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
+        fresh, equity, quantity, _, due_side, due_quantity, due_close, due_stop, due_target, best = out
         actions: list[Action] = []
-        before, working = int(row["trades"]), self.live("entry")
-        if self.terms.paper or (row["quantity"] == 0.0 and (row["side"] != 0.0 or self._shadow_due())):
-            if not self.terms.paper:
-                row["due_quantity"] = 0.0
-                if working:
-                    row["due_side"] = 0.0
-            open_bar(
-                self.account, self._trades, self.bars, self._open_of(bar, reached), bar.high, bar.low,
-                self.program.trailing, self._sizing, self._costs,
-            )  # fmt: skip
-            actions += [self._traded(k) for k in range(before, int(row["trades"]))]
-        elif row["quantity"] != 0.0:
-            row["best"] = max(row["best"], bar.high) if row["side"] > 0.0 else min(row["best"], bar.low)
-        if not self.terms.paper:
-            row["due_side"], row["due_close"] = 0.0, 0
-        entry, leave, short_entry, short_leave = (x == x and x != 0.0 for x in bar.roles[:4])
-        stop, target = bar.roles[4], bar.roles[5]
-        close_bar(
-            self.account, bar.close, entry, leave, short_entry, short_leave, stop, target,
-            self._rules, self._sizing, self._costs,
-        )  # fmt: skip
+        if fresh:
+            count = int(self._row["trades"])
+            actions += [self._traded(k) for k in range(count - int(fresh), count)]
         self.bars += 1
         self._recent.append((bar.number, bar.close_ns))
         self._attempts.clear()
-        wanted = float(row["due_side"] * row["due_quantity"]) if row["due_side"] != 0.0 else 0.0
-        leaves = bool(row["due_close"] and row["quantity"] != 0.0)
+        wanted = due_side * due_quantity if due_side != 0.0 else 0.0
+        leaves = due_close != 0.0 and quantity != 0.0
         why = ""
         if wanted != 0.0:
-            why = self.halted or late or ("the entry before is not done yet" if working else "")
+            why = self.halted or late
+            if not why and self.tickets and self.live("entry"):
+                why = "the entry before is not done yet"
             if why:
-                row["due_side"], wanted = 0.0, 0.0
-        wants = (entry, leave, short_entry, short_leave, float(stop), float(target))
-        actions.append(
-            Decided(self.name, bar.open_ns, bar.close_ns, *wants, self.equity, self.quantity, wanted, leaves, why)
-        )
+                self._row["due_side"], wanted = 0.0, 0.0
+        entry, leave, short_entry, short_leave = (x == x and x != 0.0 for x in roles[:4])
+        wants = (entry, leave, short_entry, short_leave, roles[4], roles[5])
+        actions.append(Decided(self.name, bar.open_ns, bar.close_ns, *wants, equity, quantity, wanted, leaves, why))
         if why:
             actions.append(Said("warning", self.name, f"no entry at the close of {bar.open_ns}: {why}"))
         if self.terms.paper:
             return actions
         if leaves:
-            self._leaving = int(row["due_close"]) - 1
+            self._leaving = int(due_close) - 1
+            working = self.live("entry")
             if working:
                 actions += self._cancel(working)
             actions += self._pursue_exit(time_ns, bar.close)
         if wanted != 0.0:
-            self._due = (float(row["due_side"]), float(row["due_stop"]), float(row["due_target"]))
+            self._due = (due_side, due_stop, due_target)
             actions.append(self._place("entry", abs(wanted), time_ns, bar.close))
-        if self._row["quantity"] != 0.0 and not leaves:
-            actions += self._follow(float(row["best"]), time_ns)
+        if quantity != 0.0 and not leaves and self.program.trailing:
+            actions += self._follow(best, time_ns)
         return actions
 
-    def _open_of(self, bar: ClosedBar, reached: float) -> float:
-        """Return the price at which what is due in a bar fills; what rests is at the venue, and meets the open."""
-        row = self._row
-        due = row["due_close"] != 0 or row["due_side"] != 0.0
-        if not (self.terms.paper and self.terms.latency_ns and due):
-            return bar.open
-        return reached if reached == reached else bar.close
+    def keep(self, trades: NDArray[Any]) -> None:
+        """Keep trades the simulation's kernel closed; the account has counted them."""
+        count = int(self._row["trades"])
+        while self._trades.size < count:
+            self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
+        self._trades[count - trades.size : count] = trades
 
     def bar_opened(self, price: float, time_ns: int) -> list[Action]:
         """Take note of the first price of a new bar: a trailing stop follows it."""
@@ -232,9 +222,6 @@ class SubAccount:
             return []
         best = max(row["best"], price) if row["side"] > 0.0 else min(row["best"], price)
         return self._follow(float(best), time_ns)
-
-    def _shadow_due(self) -> bool:
-        return bool(self._row["due_side"] != 0.0 and not self._row["due_quantity"] > 0.0)
 
     # --- orders out
 
@@ -418,7 +405,7 @@ class SubAccount:
         side, stop, target = self._due
         if ticket.filled == 0.0:
             said: list[Action] = [Said("warning", self.name, f"the entry ended {ticket.status} with nothing filled")]
-            if self._sizing.kind == KELLY and ticket.status in ("expired", "canceled"):
+            if self.program.sizing.kind == "kelly" and ticket.status in ("expired", "canceled"):
                 row["due_side"], row["due_quantity"] = side, 0.0  # followed as a shadow, as in the simulation
                 row["due_stop"], row["due_target"] = stop, target
             else:
