@@ -132,7 +132,7 @@ def test_what_is_wrong_is_refused_in_one_line_before_anything_is_sent(name: str,
     spoil, status, told = WRONG[name]
     spoil(bot)
     started = bot.venue.time_ms
-    for _ in range(2):  # the second start refuses as the first
+    for _ in range(2 if name == "the stored data changed" else 1):  # a checkpoint must not hide it
         assert run(bot) == status
         said = capsys.readouterr()
         errors = [line for line in said.err.splitlines() if not LINE.match(line)]
@@ -185,12 +185,12 @@ def test_a_signal_in_the_middle_of_a_bar_ends_it_cleanly_and_what_is_left_is_not
     bot: Bot, number: int, capsys: Output
 ) -> None:
     def heard(event: object) -> None:
-        if bot.venue.time_ms >= stop_ms and not sent and account.orders:
+        if bot.venue.time_ms >= stop_ms and not sent and account.locked.get("BTC", 0.0):
             sent.append(number)
             os.kill(os.getpid(), number)
 
     account = next(iter(bot.venue.accounts.values()))
-    stop_ms, sent = bot.venue.time_ms + 6 * 3_600_000, list[int]()
+    stop_ms, sent = bot.venue.time_ms + 3 * 3_600_000, list[int]()
     bot.venue.listen(heard)
     assert run(bot, "--json") == 0
     assert sent
@@ -199,9 +199,9 @@ def test_a_signal_in_the_middle_of_a_bar_ends_it_cleanly_and_what_is_left_is_not
     assert main(["status", str(bot.file), "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
     assert not status["running"]
-    if status["accounts"][0]["quantity"]:
-        assert run(bot) == 1
-        assert "the run before left" in capsys.readouterr().err
+    assert status["accounts"][0]["quantity"] > 0.0
+    assert run(bot) == 1
+    assert "the run before left" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ahead_ms", [5_000, -5_000])
