@@ -26,8 +26,10 @@ pytest.importorskip("ccxt")
 SIGNATURE = re.compile(rb"(?i)signature=(?!\*\*\*)[0-9a-f]{8}|x-mbx-apikey['\": =]+(?!\*\*\*)\w{8}")
 PASSWORD = "the pass phrase of the tests 4711"
 FAULTS = (
-    "unavailable:times=3,probability=0.2,after=4",
-    "reset_after:times=2,probability=0.2,after=4",
+    "bad_gateway:on=order,times=2",  # CCXT's error holds the whole signed address
+    "reset_after:on=order,times=1,after=2",
+    "unavailable:on=fills,times=2",
+    "reset_after:on=place,times=1,after=2",
     "message_garbage:after=5",
     "stream_dropped:after=9",
 )
@@ -89,7 +91,7 @@ def test_nothing_a_run_writes_holds_a_secret(
         assert read_status(bot.folder / "killed" / STATUS)["running"] is False
         written = files_of(bot)
     assert len(written) > 8
-    assert "server" in said.err or "warning" in said.err.lower()
+    assert re.search(r"WARNING .*\?\*\*\*", said.err)  # a signed address was told, without its query
     for text in texts:
         assert found_in(text.encode(), bot) == []
     assert {name: held for name, raw in written.items() if (held := found_in(raw, bot))} == {}
