@@ -1,0 +1,104 @@
+"""Where the time of a live decision goes: stamps taken around CCXT, the node and the loop, for `bench_live` alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.live.actions import Action, Decided, PlaceOrder
+from engine.live.node import Node
+
+__all__ = ["STAGES", "Stamps", "quantiles"]
+
+STAGES = ("raw", "parsed", "stepped", "decided", "journalled", "wire", "acknowledged")
+now = time.perf_counter_ns
+
+
+class Stamps:
+    """Stamps of the close at hand; `next` begins another.
+
+    Parameters
+    ----------
+    node : Node
+    client : ccxt.pro exchange
+    """
+
+    def __init__(self, node: Node, client: Any) -> None:
+        self.rows: list[dict[str, int]] = []
+        self.at: dict[str, int] = {}
+        self.armed = False
+        self._wrap_client(client)
+        self._wrap_node(node)
+
+    def begin(self) -> None:
+        """Wait for the next message of a stream."""
+        self.at, self.armed = {}, True
+
+    def end(self) -> None:
+        """Keep what was stamped."""
+        self.armed = False
+        self.rows.append(self.at)
+
+    def first(self, stage: str) -> None:
+        """Stamp a stage the first time it comes."""
+        if self.armed and stage not in self.at:
+            self.at[stage] = now()
+
+    def last(self, stage: str) -> None:
+        """Stamp a stage every time it comes."""
+        if self.armed:
+            self.at[stage] = now()
+
+    def _wrap_client(self, client: Any) -> None:
+        from ccxt.async_support.base.ws.client import Client
+
+        whole, fetch = Client.handle_message, client.fetch
+
+        def handle(stream: Any, message: Any) -> Any:
+            self.first("raw")
+            return whole(stream, message)
+
+        async def sent(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            if method == "POST":
+                self.first("wire")
+            return await fetch(url, method, headers, body)
+
+        Client.handle_message = handle
+        client.fetch = sent
+
+    def _wrap_node(self, node: Node) -> None:
+        see, step, do, seen = node._see, node.loop.step, node._do, node._seen
+
+        def saw(series: str, candles: Any) -> None:
+            self.first("parsed")
+            see(series, candles)
+
+        def stepped(events: Any) -> list[Action]:
+            began = now()
+            actions = step(events)
+            if any(isinstance(one, Decided) for one in actions):
+                if self.armed:
+                    self.at.setdefault("stepped", began)
+                    self.at.setdefault("first step", now() - began)
+                self.last("decided")
+            return actions
+
+        def did(action: Action) -> None:
+            if isinstance(action, PlaceOrder):
+                self.first("journalled")
+            do(action)
+
+        def heard(reports: Any) -> None:
+            self.last("acknowledged")
+            seen(reports)
+
+        node._see, node.loop.step, node._do, node._seen = saw, stepped, did, heard  # type: ignore[method-assign]
+
+
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Return the median and the tails of times in ns, as us."""
+    found = np.percentile(np.array(values, np.float64) / 1e3, (50.0, 99.0, 99.9))
+    return dict(zip(("p50", "p99", "p99.9"), (round(float(x), 1) for x in found), strict=True))
