@@ -95,6 +95,11 @@ class Exchange:
         after = time.time_ns()
         return int(told_ms) * 1_000_000 - (before + after) // 2
 
+    @property
+    def adjusted_ns(self) -> int:
+        """How far the venue's clock was ahead when the client set its own by it; requests are dated by that."""
+        return -int(self.client.options.get("timeDifference") or 0) * 1_000_000
+
     async def set_leverage(self, symbol: str, leverage: float) -> None:
         """Set the largest notional over margin of a perpetual; a whole number, rounded up."""
         market = self._market(symbol)

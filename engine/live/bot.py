@@ -121,8 +121,9 @@ async def run_bot(
         if venue is not None:
             await refuse_left(settings.journal.parent / STATUS, venue)
         clock, control = await clock_of(settings, feed)
-        if isinstance(clock, VenueClock) and abs(clock.ahead_ns) >= AHEAD_NS:
-            apart = f"{abs(clock.ahead_ns) / 1e9:.1f} s {'ahead of' if clock.ahead_ns > 0 else 'behind'}"
+        ahead_ns = clock.ahead_ns if isinstance(clock, VenueClock) else feed.adjusted_ns
+        if abs(ahead_ns) >= AHEAD_NS:
+            apart = f"{abs(ahead_ns) / 1e9:.1f} s {'ahead of' if ahead_ns > 0 else 'behind'}"
             say(f"{feed.venue}: its clock is {apart} this machine's, and counts; set this machine's by NTP")
         setup = await setup_of(settings, plan, Store.open(settings.store), feed, venue, clock, say)
         await asyncio.to_thread(journal.append, clock.now_ns(), "setup", setup.as_json(), True)

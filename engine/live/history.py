@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +28,12 @@ PAGE: Final = 1000
 
 
 def follow_store(
-    store: Store, together: Together, sources: Mapping[str, str], now_ms: int
+    store: Store,
+    together: Together,
+    sources: Mapping[str, str],
+    now_ms: int,
+    check: Callable[[str, Bars], None] = lambda series, bars: None,
+    made_for: str = "",
 ) -> tuple[dict[str, Candle], dict[str, Bars]]:
     """Advance programs by the stored bars that closed by now, from a checkpoint where one fits.
 
@@ -41,6 +46,10 @@ def follow_store(
         Series of the run to the stored series of its bars.
     now_ms : int
         The venue's time.
+    check : callable
+        Called with each series that is followed from its first bar, before a checkpoint of it is kept.
+    made_for : str
+        What else a checkpoint belongs to, such as the manifests whose data ``check`` compares.
 
     Returns
     -------
@@ -52,7 +61,7 @@ def follow_store(
     Usage
         A series is not stored, or has no bar that is closed.
     """
-    key = hashlib.sha256(together.digest + json.dumps(sorted(sources.items())).encode()).hexdigest()
+    key = hashlib.sha256(together.digest + json.dumps([sorted(sources.items()), made_for]).encode()).hexdigest()
     path = store.root / "checkpoints" / f"{key}.state"
     lasts = _resume(path, store, together, sources, now_ms)
     whole: dict[str, Bars] = {}
@@ -72,6 +81,7 @@ def follow_store(
         lasts[series] = candle_at(bars, len(bars) - 1)
         news = True
         if fresh:
+            check(series, bars)
             whole[series] = bars
     if news:
         _keep(path, store, together, sources, lasts)

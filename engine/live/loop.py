@@ -21,6 +21,7 @@ from engine.graph.together import Together
 from engine.live.actions import Action, FetchCandles, FindOrder, PlaceOrder, PlacePair, Reconnect, Said
 from engine.live.candle_actions import Absent, CandleAction, Closed, Corrected, Fetch, Rejected, Stale
 from engine.live.closing import ClosingRule
+from engine.live.deciding import Deciding
 from engine.live.events import (
     AccountStreamCut,
     CallFailed,
@@ -43,6 +44,7 @@ from pipelines.candles import Candle
 __all__ = ["Loop"]
 
 _MS: Final = 1_000_000
+NONE: Final = np.empty(0)
 
 
 class Loop:
@@ -67,9 +69,15 @@ class Loop:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.together = Together.resume([(one.series, one.program) for one in setup.placements], setup.state)
+        terms = setup.terms
+        held = [(self.together.place[one.series], one.program, one.costs) for one in setup.placements]
+        self._deciding = Deciding(held, paper=terms.paper)
+        self._delayed = terms.paper and terms.latency_ns > 0
         self.accounts = tuple(
-            SubAccount(one.name, one.symbol, one.program, one.digest, one.costs, setup.terms)
-            for one in setup.placements
+            SubAccount(
+                one.name, one.symbol, one.program, one.digest, one.costs, terms, self._deciding.accounts[k : k + 1]
+            )
+            for k, one in enumerate(setup.placements)
         )
         feed = setup.feed
         frames = {one.series: Timeframe.parse(one.timeframe) for one in setup.placements}
@@ -93,6 +101,7 @@ class Loop:
             self._on[one.series].append(k)
         self._trails = {one.series for one in setup.placements if one.program.trailing}
         self._closed: dict[str, deque[Candle]] = {series: deque() for series in frames}
+        self._waiting = [self._closed[series] for series in self.together.symbols]
         self._forming = {series: candle.open_ns for series, candle in setup.lasts.items()}
         self._opened: dict[str, float] = {}
         self._reached: dict[str, dict[int, float]] = {series: {} for series in frames}  # by the open of a bar
@@ -119,7 +128,7 @@ class Loop:
         for event in events:
             self.time_ns = max(self.time_ns, event.time_ns)
             actions += self._take[type(event)](event)
-        while any(self._closed.values()):
+        while any(self._waiting):
             actions += self._advance()
         for series, price in self._opened.items():
             for k in self._on[series]:
@@ -196,32 +205,56 @@ class Loop:
         return Said("error", series, f"bar {at} was {prices(one.old)}, and is {prices(one.new)}: no entry from here on")
 
     def _advance(self) -> list[Action]:
-        """Advance every series by its next closed bar, and decide."""
-        together = self.together
-        due = sorted((together.place[series], series) for series, bars in self._closed.items() if bars)
-        candles = [self._closed[series].popleft() for _, series in due]
-        count = len(due)
-        symbols, numbers, bars = np.empty(count, np.int64), np.empty(count, np.int64), np.empty((count, 5))
-        for k, ((place, series), candle) in enumerate(zip(due, candles, strict=True)):
-            symbols[k] = place
-            numbers[k] = self._frames[series].number(candle.open_ns // _MS)
-            bars[k] = candle.open, candle.high, candle.low, candle.close, candle.volume
-        roles = together.advance(symbols, numbers, bars).tolist()
-        self.bars += count
+        """Advance every series by its next closed bar in one call, and decide for all accounts in another."""
+        deciding, accounts = self._deciding, self.accounts
+        due = sorted(place for place, bars in enumerate(self._waiting) if bars)
+        closed = [self._close_next(place) for place in due]
+        which = [p for place in due for p in deciding.owners[place]]
+        for p in which:
+            if accounts[p].tickets:
+                deciding.working[p] = accounts[p].live("entry") is not None
+        symbols = np.array(due, np.int64)
+        bars = np.array([row for _, row, _, _ in closed], np.float64)
+        numbers = np.array([bar.number for bar, _, _, _ in closed], np.int64)
+        reached = np.array([met for _, _, met, _ in closed], np.float64) if self._delayed else NONE
+        roles = self.together.advance(symbols, numbers, bars)
+        out = deciding(symbols, bars, reached, roles, len(which))
+        self.bars += len(due)
+        read = roles.tolist()
         actions: list[Action] = []
-        for k, ((_, series), candle) in enumerate(zip(due, candles, strict=True)):
-            number = int(numbers[k])
-            close_ns = self._frames[series].close_ms(number) * _MS
-            late = self._late(series, number, close_ns)
-            shown = self._reached[series]
-            reached = shown.get(candle.open_ns, math.nan)
-            self._reached[series] = {open_ns: price for open_ns, price in shown.items() if open_ns > candle.open_ns}
-            for p in self._on[series]:
-                bar = ClosedBar(
-                    number, candle.open_ns, close_ns, candle.open, candle.high, candle.low, candle.close, roles[p]
-                )
-                actions += self._own(p, self.accounts[p].digest_bar(bar, self.time_ns, late, reached))
+        j = 0
+        for place, (bar, _, _, late) in zip(due, closed, strict=True):
+            for p in deciding.owners[place]:
+                account, row = accounts[p], out[j]
+                if row[0]:
+                    account.keep(deciding.fresh[j, : int(row[0])])
+                made = account.decided(bar, read[p], row, self.time_ns, late)
+                if len(made) > 1:
+                    self._own(p, made)
+                if account.tickets or deciding.working[p]:
+                    deciding.working[p] = 0
+                actions += made
+                j += 1
         return actions
+
+    def _close_next(self, place: int) -> tuple[ClosedBar, tuple[float, ...], float, str]:
+        """Return a series' next closed bar, its fields, the price orders met late in it, why it may be too late."""
+        series, candle = self.together.symbols[place], self._waiting[place].popleft()
+        frame = self._frames[series]
+        number = frame.number(candle.open_ns // _MS)
+        close_ns = frame.close_ms(number) * _MS
+        bar = ClosedBar(number, candle.open_ns, close_ns, candle.close)
+        row = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+        met = self._met(series, candle.open_ns) if self._delayed else math.nan
+        return bar, row, met, self._late(series, number, close_ns)
+
+    def _met(self, series: str, open_ns: int) -> float:
+        """Return the price that orders due at a bar's open met late, NaN if none was shown; forget earlier ones."""
+        shown = self._reached[series]
+        if not shown:
+            return math.nan
+        self._reached[series] = {at: price for at, price in shown.items() if at > open_ns}
+        return shown.get(open_ns, math.nan)
 
     def _late(self, series: str, number: int, close_ns: int) -> str:
         """Return why no entry may follow from a bar; empty if one may."""

@@ -20,6 +20,7 @@ from engine.settings import BotSettings
 from engine.simulate import Costs
 from parquet_store import Series, Store, Timeframe
 from parquet_store.errors import Failed, Usage
+from pipelines import Bars
 
 __all__ = ["Plan", "clock_of", "load_plan", "setup_of"]
 
@@ -142,11 +143,14 @@ async def setup_of(
     programs = [(series_of(symbol, frame_of(manifest)), manifest.program) for _, manifest, symbol, _ in placed]
     together = Together(programs)
     now_ms = clock.now_ns() // _MS
-    lasts, whole = follow_store(store, together, plan.sources, now_ms)
-    for _, manifest, symbol, _ in placed:
-        bars = whole.get(series_of(symbol, frame_of(manifest)))
-        if bars is not None and int(bars.time[-1]) >= int(manifest.data["last"]):
-            manifest.check_data(bars)
+
+    def check(series: str, bars: Bars) -> None:
+        for _, manifest, symbol, _ in placed:
+            if series == series_of(symbol, frame_of(manifest)) and int(bars.time[-1]) >= int(manifest.data["last"]):
+                manifest.check_data(bars)
+
+    made_for = ",".join(sorted({manifest.digest for _, manifest, _, _ in placed}))
+    lasts, _ = follow_store(store, together, plan.sources, now_ms, check, made_for)
     for series, (symbol, frame) in frames.items():
         lasts[series] = await top_up(feed, together, series, symbol, frame, lasts[series], now_ms)
         behind = Timeframe.parse(frame).number(now_ms) - 1 - Timeframe.parse(frame).number(lasts[series].open_ns // _MS)

@@ -1,6 +1,7 @@
 """The part of an account that one program has on one symbol: the simulation's own account, moved by real fills.
 
-At each close the simulation's kernel marks the account and decides, with its sizes; what it decides becomes orders.
+At each close the simulation's kernel marks the account and decides, with its sizes (`engine.live.deciding`); what it
+decides becomes orders.
 A fill moves cash, quantity and levels by the simulation's own formulas, so that the same fills leave the same bytes.
 What has no order, on paper or as the shadow that Kelly's rule follows, is filled by the simulation's kernel too.
 """
@@ -8,6 +9,7 @@ What has no order, on paper or as the shadow that Kelly's rule follows, is fille
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,9 +22,8 @@ from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOr
 from engine.live.events import CallFailed
 from engine.live.ticket import Leg, Ticket, client_id_of
 from engine.simulate import REASONS, Costs, formulas
-from engine.simulate.account import TRADE, close_bar, new_account, open_bar
-from engine.simulate.costs import sizing_numbers
-from engine.simulate.formulas import KELLY, KELLY_WINDOW, SIGNAL, STOP, TARGET
+from engine.simulate.account import TRADE
+from engine.simulate.formulas import KELLY_WINDOW, SIGNAL, STOP, TARGET
 
 __all__ = ["ClosedBar", "SubAccount", "Terms"]
 
@@ -61,18 +62,14 @@ class Terms:
     latency_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClosedBar:
-    """A bar as the programs saw it: its number, open and close time in ns, prices, the values of a program's roles."""
+    """A bar that was decided on: its number, open and close time in ns, and its close."""
 
     number: int
     open_ns: int
     close_ns: int
-    open: float
-    high: float
-    low: float
     close: float
-    roles: tuple[float, ...]
 
 
 class SubAccount:
@@ -89,6 +86,8 @@ class SubAccount:
     costs : Costs
         The manifest's, with the venue's own steps.
     terms : Terms
+    account : ndarray of ``ACCOUNT``, shape (1,)
+        Where the account is kept: a row of `engine.live.deciding.Deciding`.
 
     Attributes
     ----------
@@ -101,19 +100,28 @@ class SubAccount:
         Why nothing is entered any more; empty while it trades.
     """
 
-    def __init__(self, name: str, symbol: str, program: Program, digest: str, costs: Costs, terms: Terms) -> None:
+    def __init__(
+        self,
+        name: str,
+        symbol: str,
+        program: Program,
+        digest: str,
+        costs: Costs,
+        terms: Terms,
+        account: NDArray[Any],
+    ) -> None:
         self.name, self.symbol, self.program, self.digest = name, symbol, program, digest
         self.base = symbol.partition("/")[0]
         self.costs, self.terms = costs, terms
-        self._costs, self._sizing = costs.numbers(), sizing_numbers(program.sizing)
-        self._rules = (program.role("stop") is not None, program.role("target") is not None, program.max_hold)
-        self.account, self._trades = new_account(costs.initial_cash), np.zeros(64, TRADE)
+        self.account, self._trades = account, np.zeros(64, TRADE)
         self._row = self.account[0]
         self.bars = 0
         self.tickets: dict[str, Ticket] = {}
         self.halted = ""
         self._recent: deque[tuple[int, int]] = deque(maxlen=8)  # number and close time of the last bars
         self._attempts: dict[tuple[int, Leg], int] = {}
+        self._position = 0  # how many were entered
+        self._early: list[tuple[Ticket, list[Fill]]] = []  # fills of a reversal told before those that close
         self._leaving = -1  # the reason of the exit under way
         self._entered = 0.0  # quantity of the entry, also while it is left in parts
         self._exit = (0.0, 0.0, 0.0)  # quantity, notional, fee of the exit so far
@@ -148,82 +156,66 @@ class SubAccount:
 
     # --- a bar closed
 
-    def digest_bar(self, bar: ClosedBar, time_ns: int, late: str = "", reached: float = NAN) -> list[Action]:
-        """Mark the account at a close, decide, and return what to send.
+    def decided(
+        self, bar: ClosedBar, roles: Sequence[float], out: Sequence[float], time_ns: int, late: str
+    ) -> list[Action]:
+        """Take what was decided at a close, and return what to send.
 
         Parameters
         ----------
         bar : ClosedBar
+        roles : sequence of float
+            Entry, exit, short_entry, short_exit, stop, target, as the program's nodes read them.
+        out : sequence of float
+            A row of `engine.live.deciding.OUT`.
         time_ns : int
             Venue time.
         late : str
             Why no entry may follow from this bar; empty if one may.
-        reached : float
-            On paper with a latency: the price that orders due at the bar's open met.  NaN: none was shown while the
-            bar lasted, so that they fill at its close.
         """
-        row = self._row
-        if self._trades.size < row["trades"] + 2:
-            self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
+        fresh, equity, quantity, _, due_side, due_quantity, due_close, due_stop, due_target, best = out
         actions: list[Action] = []
-        before, working = int(row["trades"]), self.live("entry")
-        if self.terms.paper or (row["quantity"] == 0.0 and (row["side"] != 0.0 or self._shadow_due())):
-            if not self.terms.paper:
-                row["due_quantity"] = 0.0
-                if working:
-                    row["due_side"] = 0.0
-            open_bar(
-                self.account, self._trades, self.bars, self._open_of(bar, reached), bar.high, bar.low,
-                self.program.trailing, self._sizing, self._costs,
-            )  # fmt: skip
-            actions += [self._traded(k) for k in range(before, int(row["trades"]))]
-        elif row["quantity"] != 0.0:
-            row["best"] = max(row["best"], bar.high) if row["side"] > 0.0 else min(row["best"], bar.low)
-        if not self.terms.paper:
-            row["due_side"], row["due_close"] = 0.0, 0
-        entry, leave, short_entry, short_leave = (x == x and x != 0.0 for x in bar.roles[:4])
-        stop, target = bar.roles[4], bar.roles[5]
-        close_bar(
-            self.account, bar.close, entry, leave, short_entry, short_leave, stop, target,
-            self._rules, self._sizing, self._costs,
-        )  # fmt: skip
+        if fresh:
+            count = int(self._row["trades"])
+            actions += [self._traded(k) for k in range(count - int(fresh), count)]
         self.bars += 1
         self._recent.append((bar.number, bar.close_ns))
         self._attempts.clear()
-        wanted = float(row["due_side"] * row["due_quantity"]) if row["due_side"] != 0.0 else 0.0
-        leaves = bool(row["due_close"] and row["quantity"] != 0.0)
+        wanted = due_side * due_quantity if due_side != 0.0 else 0.0
+        leaves = due_close != 0.0 and quantity != 0.0
         why = ""
         if wanted != 0.0:
-            why = self.halted or late or ("the entry before is not done yet" if working else "")
+            why = self.halted or late
+            if not why and self.tickets and self.live("entry"):
+                why = "the entry before is not done yet"
             if why:
-                row["due_side"], wanted = 0.0, 0.0
-        wants = (entry, leave, short_entry, short_leave, float(stop), float(target))
-        actions.append(
-            Decided(self.name, bar.open_ns, bar.close_ns, *wants, self.equity, self.quantity, wanted, leaves, why)
-        )
+                self._row["due_side"], wanted = 0.0, 0.0
+        entry, leave, short_entry, short_leave = (x == x and x != 0.0 for x in roles[:4])
+        wants = (entry, leave, short_entry, short_leave, roles[4], roles[5])
+        actions.append(Decided(self.name, bar.open_ns, bar.close_ns, *wants, equity, quantity, wanted, leaves, why))
         if why:
             actions.append(Said("warning", self.name, f"no entry at the close of {bar.open_ns}: {why}"))
         if self.terms.paper:
             return actions
         if leaves:
-            self._leaving = int(row["due_close"]) - 1
+            self._leaving = int(due_close) - 1
+            working = self.live("entry")
             if working:
                 actions += self._cancel(working)
             actions += self._pursue_exit(time_ns, bar.close)
         if wanted != 0.0:
-            self._due = (float(row["due_side"]), float(row["due_stop"]), float(row["due_target"]))
+            self._due = (due_side, due_stop, due_target)
             actions.append(self._place("entry", abs(wanted), time_ns, bar.close))
-        if self._row["quantity"] != 0.0 and not leaves:
-            actions += self._follow(float(row["best"]), time_ns)
+        if quantity != 0.0 and not leaves and self.program.trailing:
+            actions += self._follow(best, time_ns)
         return actions
 
-    def _open_of(self, bar: ClosedBar, reached: float) -> float:
-        """Return the price at which what is due in a bar fills; what rests is at the venue, and meets the open."""
-        row = self._row
-        due = row["due_close"] != 0 or row["due_side"] != 0.0
-        if not (self.terms.paper and self.terms.latency_ns and due):
-            return bar.open
-        return reached if reached == reached else bar.close
+    def keep(self, trades: NDArray[Any]) -> None:
+        """Keep trades the simulation's kernel closed; the account has counted them."""
+        count = int(self._row["trades"])
+        while self._trades.size < count:
+            self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
+        self._trades[count - trades.size : count] = trades
 
     def bar_opened(self, price: float, time_ns: int) -> list[Action]:
         """Take note of the first price of a new bar: a trailing stop follows it."""
@@ -232,9 +224,6 @@ class SubAccount:
             return []
         best = max(row["best"], price) if row["side"] > 0.0 else min(row["best"], price)
         return self._follow(float(best), time_ns)
-
-    def _shadow_due(self) -> bool:
-        return bool(self._row["due_side"] != 0.0 and not self._row["due_quantity"] > 0.0)
 
     # --- orders out
 
@@ -254,7 +243,8 @@ class SubAccount:
 
     def _send(self, request: OrderRequest, leg: Leg, time_ns: int, *, paired: bool = False) -> OrderRequest:
         deadline = time_ns + self.terms.deadline_ns if request.kind == "limit" and leg in ("entry", "exit") else 0
-        self.tickets[request.client_id] = Ticket(request, leg, time_ns, paired, deadline_ns=deadline)
+        made = Ticket(request, leg, time_ns, paired, deadline_ns=deadline, position=self._position)
+        self.tickets[request.client_id] = made
         return request
 
     def _place(self, leg: Leg, quantity: float, time_ns: int, close: float) -> PlaceOrder:
@@ -294,10 +284,9 @@ class SubAccount:
         pair = len(levels) == 2 and self.terms.pairs and self.terms.spot
         made: list[OrderRequest] = []
         for leg, level in levels.items():
-            more: dict[str, Any] = {"kind": "stop" if leg == "stop" else "take_profit", "stop_price": level}
-            if leg == "target" and self.terms.spot:
-                more = {"kind": "limit", "price": level}
-            made.append(self._send(self._request(leg, held, **more), leg, time_ns, paired=pair))
+            kind = "stop" if leg == "stop" else "take_profit"
+            request = self._request(leg, held, kind=kind, stop_price=level)
+            made.append(self._send(request, leg, time_ns, paired=pair))
         if pair:
             return [PlacePair(*made)]
         return [PlaceOrder(request) for request in made]
@@ -331,6 +320,10 @@ class SubAccount:
     def fills_seen(self, ticket: Ticket, fills: list[Fill], time_ns: int) -> list[Action]:
         """Take executions of one of its orders, known ones too."""
         actions: list[Action] = []
+        if ticket.leg == "entry" and not ticket.fills and self._row["quantity"] != 0.0:
+            self._early.append((ticket, fills))  # a position is closed before the next one is opened
+            leaving = self.live("exit")
+            return [FindOrder(leaving.request)] if leaving else []
         for fill in fills:
             fees = ticket.takes(fill, self.base, self.costs.fee)
             if fees is None:
@@ -341,7 +334,12 @@ class SubAccount:
                 actions += self._leave(ticket, fill, fees[0])
         if ticket.status in ("sent", "unknown") and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
             ticket.status = "filled"
-        return actions + self._progress(ticket, time_ns)
+        actions += self._progress(ticket, time_ns)
+        if self._early and self._row["quantity"] == 0.0:
+            early, self._early = self._early, []
+            for one, told in early:
+                actions += self.fills_seen(one, told, time_ns)
+        return actions
 
     def failed(self, event: CallFailed) -> list[Action]:
         """Take the failure of a call about one of its orders."""
@@ -370,7 +368,7 @@ class SubAccount:
         """Take note that the venue knows no such order; said twice, a little apart, there is none."""
         ticket = self.tickets[client_id]
         ticket.absent += 1
-        if ticket.absent < 2:
+        if ticket.absent < 2 or ticket.venue_id:  # one the venue acknowledged is there: its copies lag behind
             ticket.ask_ns = time_ns + 2 * _SECOND
             return []
         ticket.status = "rejected"
@@ -400,8 +398,8 @@ class SubAccount:
         pair = self._pair_of(ticket) if ticket.paired else []
         if pair:  # its end is told by the venue, or asked for
             return [FindOrder(other.request) for other in pair if not other.ask_ns]
-        if self._row["quantity"] == 0.0:
-            return []
+        if self._row["quantity"] == 0.0 or ticket.position != self._position:
+            return []  # of a position that is closed
         if ticket.leg == "exit":
             text = f"the exit order ended {ticket.status} with {self.quantity:g} left; it is sent again"
             return [Said("warning", self.name, text), *self._pursue_exit(time_ns)]
@@ -418,7 +416,7 @@ class SubAccount:
         side, stop, target = self._due
         if ticket.filled == 0.0:
             said: list[Action] = [Said("warning", self.name, f"the entry ended {ticket.status} with nothing filled")]
-            if self._sizing.kind == KELLY and ticket.status in ("expired", "canceled"):
+            if self.program.sizing.kind == "kelly" and ticket.status in ("expired", "canceled"):
                 row["due_side"], row["due_quantity"] = side, 0.0  # followed as a shadow, as in the simulation
                 row["due_stop"], row["due_target"] = stop, target
             else:
@@ -440,6 +438,7 @@ class SubAccount:
             self._cash_before = float(row["cash"])
             self._entered = 0.0
             row["held"], row["entry_bar"] = 0, self._index(time_ns)
+            self._position += 1
             self._base_fee, self._exit, self._leaving = 0.0, (0.0, 0.0, 0.0), -1
         self._base_fee += base_fee
         quantity, price = ticket.filled, ticket.price
@@ -462,7 +461,7 @@ class SubAccount:
     def _leave(self, ticket: Ticket, fill: Fill, fee: float) -> list[Action]:
         row = self._row
         side = float(row["side"])
-        if side == 0.0:
+        if side == 0.0 or ticket.position != self._position:
             text = f"a fill of {fill.quantity:g} ({ticket.leg}) where no position is held: look at the venue"
             return [Said("error", self.name, text)]
         quantity = min(fill.quantity, abs(self.quantity))
