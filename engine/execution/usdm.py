@@ -15,6 +15,8 @@ from engine.execution.outcome import Call, Told
 
 __all__ = ["Orders", "point"]
 
+_PAGE: Final = 1000
+_WEEK_MS: Final = 604_800_000
 _RUNS: Final = ("TRIGGERING", "TRIGGERED", "FINISHED")
 Ask = Callable[[Awaitable[Any], Call, str, str], Awaitable[Any]]
 
@@ -111,7 +113,7 @@ class Orders:
 
     async def fills(self, symbol: str, since_ms: int | None) -> list[dict[str, Any]]:
         """Return executions, oldest first, each under the id of the order we sent."""
-        rows = await self._ask(self.client.fetch_my_trades(symbol, since_ms), "read", symbol, "")
+        rows = await self._executions(symbol, since_ms)
         ids = {str(row["order"]) for row in rows}
         if not ids <= self._made_by.keys() | self._asked:
             call = self.client.fetch_orders(symbol, None, None, {"trigger": True})
@@ -128,6 +130,28 @@ class Orders:
             made = _made(algo) if algo else ""
             rows = await self._of(symbol, made) if made else []
         return [self.named(row) for row in rows]
+
+    async def _executions(self, symbol: str, since_ms: int | None) -> list[dict[str, Any]]:
+        """Return executions, oldest first: the last ones, or all from a time on.
+
+        A page from a time on holds a week of them at most, so that empty weeks are passed over; pages from a number on
+        have no such end.
+        """
+        if since_ms is None:
+            found: list[dict[str, Any]] = await self._ask(
+                self.client.fetch_my_trades(symbol, None, _PAGE), "read", symbol, ""
+            )
+            return found
+        rows: list[dict[str, Any]] = []
+        page: list[dict[str, Any]] = []
+        while not page and since_ms <= self.client.milliseconds():
+            page = await self._ask(self.client.fetch_my_trades(symbol, since_ms, _PAGE), "read", symbol, "")
+            since_ms += _WEEK_MS
+        while page:
+            rows += page
+            following = {"fromId": int(page[-1]["id"]) + 1}
+            page = await self._ask(self.client.fetch_my_trades(symbol, None, _PAGE, following), "read", symbol, "")
+        return rows
 
     async def _of(self, symbol: str, ordinary: str) -> list[dict[str, Any]]:
         call = self.client.fetch_my_trades(symbol, None, None, {"orderId": ordinary})

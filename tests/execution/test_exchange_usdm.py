@@ -297,3 +297,29 @@ def test_an_algo_order_is_filled_only_if_the_order_it_made_says_so(status: str, 
         raise AssertionError("nothing is asked")
 
     assert Orders(client, ask).seen(order)["status"] == told
+
+
+@pytest.mark.parametrize("before_ms", [0, 10 * 86_400_000])
+def test_executions_from_a_time_on_are_all_there_though_an_answer_holds_a_week(
+    before_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.execution.usdm._PAGE", 2)
+    venue = made_venue()
+    since = int(venue.tapes[SYMBOL].bars.time[0]) - before_ms
+
+    async def question(exchange: Exchange) -> None:
+        for number, side in enumerate(("buy", "buy", "buy", "sell")):
+            await exchange.place(replace(BUY, side=side, client_id=f"lock{number}"))  # type: ignore[arg-type]
+            for _ in range(60 if number == 2 else 40 if number else 30):
+                venue.release()
+        venue.release()
+        found = await exchange.fills(SYMBOL, since)
+        assert [fill.side for fill in found] == ["buy", "buy", "buy", "sell"]
+        assert len({fill.trade_id for fill in found}) == 4
+        times = [fill.time_ns // 1_000_000 for fill in found]
+        assert times == sorted(times)
+        assert times[-1] - since > 7 * 86_400_000 - 1 or before_ms == 0
+        later = await exchange.fills(SYMBOL, times[1] + 1)
+        assert [fill.trade_id for fill in later] == [fill.trade_id for fill in found[2:]]
+
+    asked(venue, question)

@@ -68,8 +68,7 @@ def heard_by(client: Any) -> list[Any]:
 
 
 async def hold(client: Any, venue: Any, quantity: float = 1.0) -> None:
-    """Have the account hold a position, and a listen key."""
-    await client.fapiPrivatePostListenKey()
+    """Have the account hold a position."""
     await client.create_order(SYMBOL, "market", "buy", quantity, None, {"clientOrderId": "hold"})
     venue.open_bar()
 
@@ -162,9 +161,10 @@ async def leverage_changes(client: Any, venue: Any, faults: Faults) -> None:
 
 @sees("listen_key_expired")
 async def a_listen_key_has_expired(client: Any, venue: Any, faults: Faults) -> None:
+    made = await client.fapiPrivatePostListenKey()
     with pytest.raises(ccxt.AuthenticationError, match="-1125"):
         await client.fapiPrivatePutListenKey()
-    assert (await client.fapiPrivatePutListenKey())["listenKey"]
+    assert await client.fapiPrivatePutListenKey() == made, "only who prolongs it is told, and once"
 
 
 PLACING = {  # what CCXT raises, and whether the venue has the order

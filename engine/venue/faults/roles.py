@@ -34,7 +34,7 @@ _PATHS = [
         ("POST", r"/trade/cancel-(order|algos)$|/orders/batch_cancel$", "cancel"),
         ("DELETE", r"/(openOrders|allOpenOrders|algoOpenOrders)$", "cancel_all"),
         ("POST", r"/trade/cancel-batch-orders$", "cancel_all"),
-        ("", r"/(listenKey|userDataStream)$", "listen_key"),
+        ("PUT", r"/(listenKey|userDataStream)$", "listen_key"),
         ("POST", r"/(leverage|set-leverage|marginType)$", "leverage"),
     )
 ]
