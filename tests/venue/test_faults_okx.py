@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from engine.venue.faults import TABLE, Faults
-from engine.venue.okx.protocol import PASSPHRASE
 from engine.venue.server import Server
 from tests.venue.client import KEY, SECRET
-from tests.venue.okx_client import SYMBOL, made_venue
+from tests.venue.okx_client import PASSPHRASE, SYMBOL, made_venue
 
 ccxt = pytest.importorskip("ccxt")
 Meet = Callable[[Any, Any, Faults], Awaitable[None]]
