@@ -310,15 +310,14 @@ def test_executions_from_a_time_on_are_all_there_though_an_answer_holds_a_week(
     async def question(exchange: Exchange) -> None:
         for number, side in enumerate(("buy", "buy", "buy", "sell")):
             await exchange.place(replace(BUY, side=side, client_id=f"lock{number}"))  # type: ignore[arg-type]
-            for _ in range(60 if number == 2 else 40 if number else 30):
+            for _ in range((30, 40, 100, 1)[number]):
                 venue.release()
-        venue.release()
         found = await exchange.fills(SYMBOL, since)
         assert [fill.side for fill in found] == ["buy", "buy", "buy", "sell"]
         assert len({fill.trade_id for fill in found}) == 4
         times = [fill.time_ns // 1_000_000 for fill in found]
         assert times == sorted(times)
-        assert times[-1] - since > 7 * 86_400_000 - 1 or before_ms == 0
+        assert times[-1] - since > 7 * 86_400_000
         later = await exchange.fills(SYMBOL, times[1] + 1)
         assert [fill.trade_id for fill in later] == [fill.trade_id for fill in found[2:]]
 
