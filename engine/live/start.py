@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -151,8 +152,12 @@ async def setup_of(
 
     made_for = ",".join(sorted({manifest.digest for _, manifest, _, _ in placed}))
     lasts, _ = follow_store(store, together, plan.sources, now_ms, check, made_for)
-    for series, (symbol, frame) in frames.items():
-        lasts[series] = await top_up(feed, together, series, symbol, frame, lasts[series], now_ms)
+    names = list(frames)
+    found = await asyncio.gather(  # side by side: the client keeps to the venue's rate limit
+        *(top_up(feed, together, series, *frames[series], lasts[series], now_ms) for series in names)
+    )
+    for series, last in zip(names, found, strict=True):
+        lasts[series], frame = last, frames[series][1]
         behind = Timeframe.parse(frame).number(now_ms) - 1 - Timeframe.parse(frame).number(lasts[series].open_ns // _MS)
         if behind > 0:
             say(f"{series}: the venue has no bar for the last {behind}; they are asked for while it runs")
