@@ -137,6 +137,7 @@ async def run_bot(
             clock,
             tick_s=0.0 if control else tick_of(clock),
             calm_s=0.0 if isinstance(clock, PlayedClock) else 1.0,
+            renew_s=settings.feed.reconnect_hours * 3600.0,
             listener=following(loop, lags, listener(loop) if listener else None),
         )
         place = settings.journal.parent / STATUS

@@ -70,6 +70,8 @@ class Node:
         How often the clock is looked at; 0: never, somebody else puts `ClockAdvanced`.
     calm_s : float
         How often a forming candle is passed on at most; what closes a bar is passed on at once.
+    renew_s : float
+        After which streams are closed and made anew.
     listener : callable, optional
         Called with (actions, venue time in ns) after each step that had any.
     """
@@ -84,10 +86,11 @@ class Node:
         *,
         tick_s: float = 0.25,
         calm_s: float = 1.0,
+        renew_s: float = 82_800.0,
         listener: Callable[[Sequence[Action], int], None] | None = None,
     ) -> None:
         self.loop, self.feed, self.venue, self.journal, self.clock = loop, feed, venue, journal, clock
-        self.tick_s, self.calm_s, self.listener = tick_s, calm_s, listener
+        self.tick_s, self.calm_s, self.renew_s, self.listener = tick_s, calm_s, renew_s, listener
         self.latest: dict[str, Candle] = {}  # the stream's newest candle, by series
         self.symbols = {one.series: (one.symbol, one.timeframe) for one in loop.setup.placements}
         self._events: list[Event] = []
@@ -314,9 +317,12 @@ class Node:
 
     async def _tick(self) -> None:
         running = asyncio.get_running_loop()
-        asked = running.time()
+        asked = connected = running.time()
         while True:
             await asyncio.sleep(self.tick_s)
+            if running.time() >= connected + self.renew_s:
+                connected = running.time()
+                self.reconnect()
             if running.time() >= asked + ASKING_S and any(one.tickets for one in self.loop.accounts):
                 asked = running.time()
                 self.put(AccountStreamCut(self.clock.now_ns()))  # a stream that says nothing may have ended unheard

@@ -120,6 +120,8 @@ class SubAccount:
         self.halted = ""
         self._recent: deque[tuple[int, int]] = deque(maxlen=8)  # number and close time of the last bars
         self._attempts: dict[tuple[int, Leg], int] = {}
+        self._position = 0  # how many were entered
+        self._early: list[tuple[Ticket, list[Fill]]] = []  # fills of a reversal told before those that close
         self._leaving = -1  # the reason of the exit under way
         self._entered = 0.0  # quantity of the entry, also while it is left in parts
         self._exit = (0.0, 0.0, 0.0)  # quantity, notional, fee of the exit so far
@@ -241,7 +243,8 @@ class SubAccount:
 
     def _send(self, request: OrderRequest, leg: Leg, time_ns: int, *, paired: bool = False) -> OrderRequest:
         deadline = time_ns + self.terms.deadline_ns if request.kind == "limit" and leg in ("entry", "exit") else 0
-        self.tickets[request.client_id] = Ticket(request, leg, time_ns, paired, deadline_ns=deadline)
+        made = Ticket(request, leg, time_ns, paired, deadline_ns=deadline, position=self._position)
+        self.tickets[request.client_id] = made
         return request
 
     def _place(self, leg: Leg, quantity: float, time_ns: int, close: float) -> PlaceOrder:
@@ -281,10 +284,9 @@ class SubAccount:
         pair = len(levels) == 2 and self.terms.pairs and self.terms.spot
         made: list[OrderRequest] = []
         for leg, level in levels.items():
-            more: dict[str, Any] = {"kind": "stop" if leg == "stop" else "take_profit", "stop_price": level}
-            if leg == "target" and self.terms.spot:
-                more = {"kind": "limit", "price": level}
-            made.append(self._send(self._request(leg, held, **more), leg, time_ns, paired=pair))
+            kind = "stop" if leg == "stop" else "take_profit"
+            request = self._request(leg, held, kind=kind, stop_price=level)
+            made.append(self._send(request, leg, time_ns, paired=pair))
         if pair:
             return [PlacePair(*made)]
         return [PlaceOrder(request) for request in made]
@@ -318,6 +320,10 @@ class SubAccount:
     def fills_seen(self, ticket: Ticket, fills: list[Fill], time_ns: int) -> list[Action]:
         """Take executions of one of its orders, known ones too."""
         actions: list[Action] = []
+        if ticket.leg == "entry" and not ticket.fills and self._row["quantity"] != 0.0:
+            self._early.append((ticket, fills))  # a position is closed before the next one is opened
+            leaving = self.live("exit")
+            return [FindOrder(leaving.request)] if leaving else []
         for fill in fills:
             fees = ticket.takes(fill, self.base, self.costs.fee)
             if fees is None:
@@ -328,7 +334,12 @@ class SubAccount:
                 actions += self._leave(ticket, fill, fees[0])
         if ticket.status in ("sent", "unknown") and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
             ticket.status = "filled"
-        return actions + self._progress(ticket, time_ns)
+        actions += self._progress(ticket, time_ns)
+        if self._early and self._row["quantity"] == 0.0:
+            early, self._early = self._early, []
+            for one, told in early:
+                actions += self.fills_seen(one, told, time_ns)
+        return actions
 
     def failed(self, event: CallFailed) -> list[Action]:
         """Take the failure of a call about one of its orders."""
@@ -357,7 +368,7 @@ class SubAccount:
         """Take note that the venue knows no such order; said twice, a little apart, there is none."""
         ticket = self.tickets[client_id]
         ticket.absent += 1
-        if ticket.absent < 2:
+        if ticket.absent < 2 or ticket.venue_id:  # one the venue acknowledged is there: its copies lag behind
             ticket.ask_ns = time_ns + 2 * _SECOND
             return []
         ticket.status = "rejected"
@@ -387,8 +398,8 @@ class SubAccount:
         pair = self._pair_of(ticket) if ticket.paired else []
         if pair:  # its end is told by the venue, or asked for
             return [FindOrder(other.request) for other in pair if not other.ask_ns]
-        if self._row["quantity"] == 0.0:
-            return []
+        if self._row["quantity"] == 0.0 or ticket.position != self._position:
+            return []  # of a position that is closed
         if ticket.leg == "exit":
             text = f"the exit order ended {ticket.status} with {self.quantity:g} left; it is sent again"
             return [Said("warning", self.name, text), *self._pursue_exit(time_ns)]
@@ -427,6 +438,7 @@ class SubAccount:
             self._cash_before = float(row["cash"])
             self._entered = 0.0
             row["held"], row["entry_bar"] = 0, self._index(time_ns)
+            self._position += 1
             self._base_fee, self._exit, self._leaving = 0.0, (0.0, 0.0, 0.0), -1
         self._base_fee += base_fee
         quantity, price = ticket.filled, ticket.price
@@ -449,7 +461,7 @@ class SubAccount:
     def _leave(self, ticket: Ticket, fill: Fill, fee: float) -> list[Action]:
         row = self._row
         side = float(row["side"])
-        if side == 0.0:
+        if side == 0.0 or ticket.position != self._position:
             text = f"a fill of {fill.quantity:g} ({ticket.leg}) where no position is held: look at the venue"
             return [Said("error", self.name, text)]
         quantity = min(fill.quantity, abs(self.quantity))

@@ -64,6 +64,8 @@ class Ticket:
         When to ask for it again, 0 for never.
     deadline_ns : int
         When to cancel it, 0 for never.
+    position : int
+        The number of the position it leaves or protects.
     """
 
     request: OrderRequest
@@ -83,6 +85,7 @@ class Ticket:
     absent: int = 0
     ask_ns: int = 0
     deadline_ns: int = 0
+    position: int = 0
     fills: set[str] = field(default_factory=set)
 
     @property

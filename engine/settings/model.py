@@ -151,8 +151,8 @@ class FeedSettings(_Frozen):
         After a close, before a bar that REST does not show counts as absent.
     stale_seconds : float
         Without news in the stream, before it counts as stale.
-    overlap_seconds : float
-        How long the old and the new connection of a planned reconnect both run.
+    reconnect_hours : float
+        After which streams are closed and made anew, before the venue cuts them; what they miss, REST is asked for.
     """
 
     candles_from: Literal["", "binance", "coinbase", "okx"] = ""
@@ -160,7 +160,7 @@ class FeedSettings(_Frozen):
     grace_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
     absence_seconds: Annotated[float, Field(gt=0.0, le=600.0)] = 10.0
     stale_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 30.0
-    overlap_seconds: Annotated[float, Field(ge=0.0, le=600.0)] = 10.0
+    reconnect_hours: Annotated[float, Field(gt=0.0, le=24.0)] = 23.0
 
     @model_validator(mode="after")
     def _absence_is_later(self) -> FeedSettings:

@@ -14,7 +14,7 @@ from engine.venue.server import Server
 from tests.venue.client import made_venue, trading
 
 SYMBOL = "BTC/USDT"
-LIMIT_MS = 80
+LIMIT_MS = 400
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Bench:
     async def at_market(self, client_id: str = "m1", amount: float = 1.0) -> Any:
         return await self.client.create_order(self.symbol, "market", "buy", amount, None, {"clientOrderId": client_id})
 
-    async def until(self, what: Callable[[], Any], seconds: float = 3.0) -> Any:
+    async def until(self, what: Callable[[], Any], seconds: float = 10.0) -> Any:
         """Wait until something is so."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from engine.venue.faults import TABLE, Faults
-from engine.venue.okx.protocol import PASSPHRASE
 from engine.venue.server import Server
 from tests.venue.client import KEY, SECRET
-from tests.venue.okx_client import SYMBOL, made_venue
+from tests.venue.okx_client import PASSPHRASE, SYMBOL, made_venue
 
 ccxt = pytest.importorskip("ccxt")
 Meet = Callable[[Any, Any, Faults], Awaitable[None]]
-LIMIT_MS = 80
+LIMIT_MS = 400
 CONTRACTS = [name for name, kind in TABLE.items() if "okx" in kind.protocols and "binance" not in kind.protocols]
 SEEN: dict[str, Meet] = {}
 
