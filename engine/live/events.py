@@ -153,7 +153,7 @@ def _plain(record: Any) -> dict[str, Any]:
 
 
 @functools.cache
-def _layout(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
+def _layout(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
     """Return the names of a record's fields, what reads them, and which of them may hold other records."""
     names = tuple(item.name for item in dataclasses.fields(kind))
     inner = tuple(item.name for item in dataclasses.fields(kind) if item.type not in PLAIN)
