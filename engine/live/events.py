@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import operator
 import typing
@@ -130,6 +129,8 @@ Event = (
     | Stopping
 )
 PLAIN: Final = ("str", "int", "float", "bool")
+_Layout = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]
+_LAYOUTS: Final[dict[str, _Layout]] = {}
 EVENTS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in typing.get_args(Event)}
 _RECORDS: Final[dict[str, type[Any]]] = {"candles": Candle, "fills": Fill, "report": OrderReport}
 
@@ -152,14 +153,18 @@ def _plain(record: Any) -> dict[str, Any]:
     return fields
 
 
-@functools.cache
-def _layout(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
+def _layout(kind: type[Any]) -> _Layout:
     """Return the names of a record's fields, what reads them, and which of them may hold other records."""
+    known = _LAYOUTS.get(kind.__name__)
+    if known is not None:
+        return known
     names = tuple(item.name for item in dataclasses.fields(kind))
     inner = tuple(item.name for item in dataclasses.fields(kind) if item.type not in PLAIN)
+    read: Callable[[Any], tuple[Any, ...]] = operator.attrgetter(*names)
     if len(names) == 1:
-        return names, lambda record: (getattr(record, names[0]),), inner
-    return names, operator.attrgetter(*names), inner
+        read = lambda record: (getattr(record, names[0]),)  # noqa: E731
+    made = _LAYOUTS[kind.__name__] = names, read, inner
+    return made
 
 
 def unpack(data: dict[str, Any]) -> Event:
