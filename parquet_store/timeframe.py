@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
 from parquet_store.errors import Usage
@@ -67,6 +68,11 @@ class Timeframe:
         """Length of a bar in milliseconds; None for months, whose lengths differ."""
         return None if self.unit == "M" else self.count * _UNIT_MS[self.unit]
 
+    @cached_property
+    def _grid(self) -> tuple[int, int]:
+        """Length of a bar and where bars are counted from, ms; not for months."""
+        return self.count * _UNIT_MS[self.unit], _WEEK_ORIGIN_MS if self.unit == "w" else 0
+
     @property
     def is_session(self) -> bool:
         """Whether a bar stands for whole days, so that its time is a session's date at 00:00 UTC."""
@@ -96,8 +102,8 @@ class Timeframe:
             months = np.asarray(open_time_ms, dtype="datetime64[ms]").astype("datetime64[M]").astype(np.int64)
             numbers = (months + _EPOCH_MONTH) // self.count
             return numbers if isinstance(open_time_ms, np.ndarray) else int(numbers)
-        length = self.count * _UNIT_MS[self.unit]
-        return (open_time_ms - (_WEEK_ORIGIN_MS if self.unit == "w" else 0)) // length
+        length, origin = self._grid
+        return (open_time_ms - origin) // length
 
     @overload
     def open_ms(self, number: int) -> int: ...
@@ -111,7 +117,8 @@ class Timeframe:
             months = np.asarray(number, dtype=np.int64) * self.count - _EPOCH_MONTH
             times = months.astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64)
             return times if isinstance(number, np.ndarray) else int(times)
-        return number * (self.count * _UNIT_MS[self.unit]) + (_WEEK_ORIGIN_MS if self.unit == "w" else 0)
+        length, origin = self._grid
+        return number * length + origin
 
     @overload
     def close_ms(self, number: int) -> int: ...

@@ -77,7 +77,7 @@ class FetchFills:
     since_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one for every program and close, and a frozen one takes seven times as long
 class Decided:
     """What a program decided at the close of a bar.
 

@@ -207,7 +207,7 @@ class Loop:
     def _advance(self) -> list[Action]:
         """Advance every series by its next closed bar in one call, and decide for all accounts in another."""
         deciding, accounts = self._deciding, self.accounts
-        due = sorted(place for place, bars in enumerate(self._waiting) if bars)
+        due = [place for place, bars in enumerate(self._waiting) if bars]
         closed = [self._close_next(place) for place in due]
         which = [p for place in due for p in deciding.owners[place]]
         for p in which:
@@ -246,7 +246,7 @@ class Loop:
         bar = ClosedBar(number, candle.open_ns, close_ns, candle.close)
         row = (candle.open, candle.high, candle.low, candle.close, candle.volume)
         met = self._met(series, candle.open_ns) if self._delayed else math.nan
-        return bar, row, met, self._late(series, number, close_ns)
+        return bar, row, met, self._late(series, candle.open_ns, close_ns)
 
     def _met(self, series: str, open_ns: int) -> float:
         """Return the price that orders due at a bar's open met late, NaN if none was shown; forget earlier ones."""
@@ -256,13 +256,13 @@ class Loop:
         self._reached[series] = {at: price for at, price in shown.items() if at > open_ns}
         return shown.get(open_ns, math.nan)
 
-    def _late(self, series: str, number: int, close_ns: int) -> str:
+    def _late(self, series: str, open_ns: int, close_ns: int) -> str:
         """Return why no entry may follow from a bar; empty if one may."""
         if self._stopping:
             return "the run is ending"
         if series in self.halted:
             return self.halted[series]
-        if self._closed[series] or self.time_ns >= self._frames[series].close_ms(number + 1) * _MS:
+        if self._closed[series] or self.time_ns >= 2 * close_ns - open_ns:
             return f"it came {(self.time_ns - close_ns) / 1e9:.1f} s after its close, when the next bar was over too"
         return ""
 
