@@ -101,6 +101,12 @@ class Loop:
             self._on[one.series].append(k)
         self._trails = {one.series for one in setup.placements if one.program.trailing}
         self._closed: dict[str, deque[Candle]] = {series: deque() for series in frames}
+        most = len(self.together.symbols)
+        self._symbols, self._numbers, self._bars = (
+            np.empty(most, np.int64),
+            np.empty(most, np.int64),
+            np.empty((most, 5)),
+        )
         self._waiting = [self._closed[series] for series in self.together.symbols]
         self._forming = {series: candle.open_ns for series, candle in setup.lasts.items()}
         self._opened: dict[str, float] = {}
@@ -213,9 +219,10 @@ class Loop:
         for p in which:
             if accounts[p].tickets:
                 deciding.working[p] = accounts[p].live("entry") is not None
-        symbols = np.array(due, np.int64)
-        bars = np.array([row for _, row, _, _ in closed], np.float64)
-        numbers = np.array([bar.number for bar, _, _, _ in closed], np.int64)
+        count = len(due)
+        symbols, numbers, bars = self._symbols[:count], self._numbers[:count], self._bars[:count]
+        for k, (bar, row, _, _) in enumerate(closed):
+            symbols[k], numbers[k], bars[k] = due[k], bar.number, row
         reached = np.array([met for _, _, met, _ in closed], np.float64) if self._delayed else NONE
         roles = self.together.advance(symbols, numbers, bars)
         out = deciding(symbols, bars, reached, roles, len(which))
@@ -225,10 +232,10 @@ class Loop:
         j = 0
         for place, (bar, _, _, late) in zip(due, closed, strict=True):
             for p in deciding.owners[place]:
-                account, row = accounts[p], out[j]
-                if row[0]:
-                    account.keep(deciding.fresh[j, : int(row[0])])
-                made = account.decided(bar, read[p], row, self.time_ns, late)
+                account, made_of = accounts[p], out[j]
+                if made_of[0]:
+                    account.keep(deciding.fresh[j, : int(made_of[0])])
+                made = account.decided(bar, read[p], made_of, self.time_ns, late)
                 if len(made) > 1:
                     self._own(p, made)
                 if account.tickets or deciding.working[p]:
