@@ -37,6 +37,7 @@ from engine.live.events import (
 )
 from engine.live.setup import Setup
 from engine.live.subaccount import ClosedBar, SubAccount
+from parquet_store.errors import Usage
 from parquet_store.moments import to_text
 from parquet_store.timeframe import Timeframe
 from pipelines.candles import Candle
@@ -54,6 +55,11 @@ class Loop:
     ----------
     setup : Setup
 
+    Raises
+    ------
+    Usage
+        A program has a stop and a target, and the venue cannot rest both.
+
     Attributes
     ----------
     together : Together
@@ -70,6 +76,8 @@ class Loop:
         self.setup = setup
         self.together = Together.resume([(one.series, one.program) for one in setup.placements], setup.state)
         terms = setup.terms
+        if terms.spot and not (terms.pairs or terms.paper):
+            refuse_pairs(setup)
         held = [(self.together.place[one.series], one.program, one.costs) for one in setup.placements]
         self._deciding = Deciding(held, paper=terms.paper)
         self._delayed = terms.paper and terms.latency_ns > 0
@@ -180,7 +188,7 @@ class Loop:
         for series, rule in self.rules.items():
             actions += self._candles(series, rule.at(event.time_ns))
         for k, account in enumerate(self.accounts):
-            if account.tickets:
+            if account.tickets or account.again_ns:
                 actions += self._own(k, account.clock(event.time_ns))
         return actions
 
@@ -313,7 +321,9 @@ class Loop:
         for client_id, fills in found.items():
             k = self._owner[client_id]
             ticket = self.accounts[k].tickets.get(client_id)
-            if ticket is not None:
+            if ticket is None:
+                actions += self.accounts[k].late_fills(client_id, fills)
+            else:
                 actions += self._own(k, self.accounts[k].fills_seen(ticket, fills, self.time_ns))
         return actions
 
@@ -332,6 +342,16 @@ class Loop:
     def _stop(self, event: Stopping) -> list[Action]:
         self._stopping = True
         return [Said("info", "run", "ending: nothing is entered any more; what rests at the venue stays there")]
+
+
+def refuse_pairs(setup: Setup) -> None:
+    """Refuse programs with a stop and a target where each would bind all that is held."""
+    for one in setup.placements:
+        if one.program.role("stop") is not None and one.program.role("target") is not None:
+            raise Usage(
+                f"{one.name}: a stop and a target at once, and this venue's spot market takes no pair of orders of which "
+                "one cancels the other; trade it on perpetuals, or leave out one of the two"
+            )
 
 
 def moment(time_ns: int) -> str:

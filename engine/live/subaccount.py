@@ -31,6 +31,7 @@ _to_tick = formulas.to_tick.py_func  # type: ignore[attr-defined]
 _unit_return = formulas.unit_return.py_func  # type: ignore[attr-defined]
 _SECOND: Final = 1_000_000_000
 MOST_ATTEMPTS: Final = 5
+MOST_STANDING: Final = 3  # how often an order may be seen that was to be cancelled, until that is asked again
 NAN: Final = float("nan")
 
 
@@ -98,6 +99,8 @@ class SubAccount:
         Orders by our id, as long as they are live.
     halted : str
         Why nothing is entered any more; empty while it trades.
+    again_ns : int
+        When an exit that failed again and again is tried once more; 0: none is.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class SubAccount:
         self.bars = 0
         self.tickets: dict[str, Ticket] = {}
         self.halted = ""
+        self.again_ns = 0
         self._recent: deque[tuple[int, int]] = deque(maxlen=8)  # number and close time of the last bars
         self._attempts: dict[tuple[int, Leg], int] = {}
         self._position = 0  # how many were entered
@@ -127,6 +131,9 @@ class SubAccount:
         self._exit = (0.0, 0.0, 0.0)  # quantity, notional, fee of the exit so far
         self._cash_before = self._base_fee = 0.0
         self._due = (0.0, NAN, NAN)  # side and distances of the entry under way
+        self._close = NAN  # the last one, where limit orders go
+        self._turns = 0.0  # quantity of the entry that waits until the venue has the exit before it
+        self._done: deque[Ticket] = deque(maxlen=64)  # whose late fills are known by
 
     # --- what is known
 
@@ -184,6 +191,9 @@ class SubAccount:
         wanted = due_side * due_quantity if due_side != 0.0 else 0.0
         leaves = due_close != 0.0 and quantity != 0.0
         why = ""
+        if self._turns:
+            self._turns = 0.0
+            actions.append(Said("warning", self.name, "not reversed: the venue did not take the exit in time"))
         if wanted != 0.0:
             why = self.halted or late
             if not why and self.tickets and self.live("entry"):
@@ -197,16 +207,23 @@ class SubAccount:
             actions.append(Said("warning", self.name, f"no entry at the close of {bar.open_ns}: {why}"))
         if self.terms.paper:
             return actions
-        if leaves:
+        if leaves and self._leaving < 0:
             self._leaving = int(due_close) - 1
             working = self.live("entry")
             if working:
                 actions += self._cancel(working)
+        if quantity != 0.0 and self._leaving >= 0:
             actions += self._pursue_exit(time_ns, bar.close)
         if wanted != 0.0:
             self._due = (due_side, due_stop, due_target)
-            actions.append(self._place("entry", abs(wanted), time_ns, bar.close))
-        if quantity != 0.0 and not leaves and self.program.trailing:
+            self._close = bar.close
+            if quantity != 0.0:
+                self._turns = abs(
+                    wanted
+                )  # sent once the venue has the exit: in turn, whatever becomes of the first try
+            else:
+                actions.append(self._place("entry", abs(wanted), time_ns, bar.close))
+        if quantity != 0.0 and self._leaving < 0 and self.program.trailing:
             actions += self._follow(best, time_ns)
         return actions
 
@@ -255,14 +272,22 @@ class SubAccount:
 
     def _pursue_exit(self, time_ns: int, close: float = NAN) -> list[Action]:
         """Leave the position: what binds it first, where it is bound."""
-        if self._leaving < 0 or self._row["quantity"] == 0.0 or self.live("exit"):
+        if self._leaving < 0 or self._row["quantity"] == 0.0:
             return []
+        if any(t.leg == "exit" and t.live and t.position == self._position for t in self.tickets.values()):
+            return []
+        working = self.live("entry")
+        if working and working.fills:  # what is held may still grow
+            return self._cancel(working)
         resting = [t for t in self.tickets.values() if t.leg in ("stop", "target") and t.live]
         if self.terms.spot and resting:
             return [action for ticket in resting for action in self._cancel(ticket)]
         number = self._recent[-1][0] if self._recent else 0
         if self._attempts.get((number, "exit"), 0) >= MOST_ATTEMPTS:
-            return [Said("error", self.name, f"the position could not be left in {MOST_ATTEMPTS} attempts: leave it")]
+            if time_ns < self.again_ns or not self.again_ns:
+                self.again_ns = self.again_ns or time_ns + 10 * _SECOND
+                return [Said("error", self.name, f"the position was not left in {MOST_ATTEMPTS} attempts: look at it")]
+            self.again_ns = 0
         return [self._place("exit", abs(self.quantity), time_ns, close)]
 
     def _cancel(self, ticket: Ticket) -> list[Action]:
@@ -313,9 +338,45 @@ class SubAccount:
         ticket.reports(report)
         if ticket.untold:
             return [FetchFills(ticket.request, ticket.venue_id, ticket.sent_ns)]
-        if ticket.live and ticket.cancelling and not ticket.cancel_sent:
-            return self._cancel(ticket)
-        return self._progress(ticket, time_ns)
+        if ticket.live and ticket.cancelling:
+            ticket.standing += ticket.cancel_sent
+            if not ticket.cancel_sent or ticket.standing >= MOST_STANDING:
+                ticket.cancel_sent, ticket.standing = False, 0
+                return self._cancel(ticket)
+            ticket.ask_ns = ticket.ask_ns or time_ns + 2 * _SECOND
+            return []
+        return [*self._progress(ticket, time_ns), *self._turn(time_ns)]
+
+    def _turn(self, time_ns: int) -> list[Action]:
+        """Send the entry of a reversal, if the venue has the exit before it: a limit exit must have filled."""
+        if not self._turns:
+            return []
+        leaving = self.live("exit")
+        taken = leaving is not None and (leaving.status not in ("sent", "unknown") or bool(leaving.fills))
+        if self._row["quantity"] != 0.0 and (self.terms.limit or not taken):
+            return []
+        quantity, self._turns = self._turns, 0.0
+        if self.halted:
+            return [Said("warning", self.name, f"not reversed: {self.halted}")]
+        return [self._place("entry", quantity, time_ns, self._close)]
+
+    def late_fills(self, client_id: str, fills: list[Fill]) -> list[Action]:
+        """Take executions of an order that had ended: known ones again, or ones that contradict its end."""
+        known = next((set(one.fills) for one in self._done if one.request.client_id == client_id), None)
+        new = [] if known is None else [one for one in fills if one.trade_id not in known]
+        if not new:
+            return []
+        for one in self._done:
+            if one.request.client_id == client_id:
+                one.fills.update(fill.trade_id for fill in new)
+        return [
+            self._contradicted(f"order {client_id} had ended, and filled {sum(one.quantity for one in new):g} more")
+        ]
+
+    def _contradicted(self, text: str) -> Said:
+        """Enter nothing any more: what is held is not what is known."""
+        self.halted = self.halted or text
+        return Said("error", self.name, f"{text}; nothing is entered any more: look at the venue")
 
     def fills_seen(self, ticket: Ticket, fills: list[Fill], time_ns: int) -> list[Action]:
         """Take executions of one of its orders, known ones too."""
@@ -332,14 +393,14 @@ class SubAccount:
                 self._enter(ticket, fees[1], fill.time_ns)
             else:
                 actions += self._leave(ticket, fill, fees[0])
-        if ticket.status in ("sent", "unknown") and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
+        if ticket.status in ("sent", "unknown", "open") and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
             ticket.status = "filled"
         actions += self._progress(ticket, time_ns)
         if self._early and self._row["quantity"] == 0.0:
             early, self._early = self._early, []
             for one, told in early:
                 actions += self.fills_seen(one, told, time_ns)
-        return actions
+        return [*actions, *self._turn(time_ns)]
 
     def failed(self, event: CallFailed) -> list[Action]:
         """Take the failure of a call about one of its orders."""
@@ -347,37 +408,53 @@ class SubAccount:
         said = [Said("warning", self.name, event.message)]
         ticket.failures += 1
         if event.call == "place":
-            if event.meaning == "retry" and ticket.failures < MOST_ATTEMPTS:
-                return [*said, PlaceOrder(ticket.request)]
-            if event.meaning == "unknown":
-                ticket.status = "unknown"
-                return [*said, FindOrder(ticket.request)]
-            ticket.status = "rejected"
-            if event.meaning == "halt":
-                self.halted = event.message
-            return [*said, *self._progress(ticket, event.time_ns)]
+            return [*said, *self._not_placed(ticket, event)]
         if event.call == "cancel":
-            if event.meaning == "retry" and ticket.failures < MOST_ATTEMPTS:
-                return [*said, CancelOrder(ticket.request, ticket.venue_id)]
-            ticket.ask_ns = 0
-            return [*said, FindOrder(ticket.request)]
+            ticket.cancel_sent = False
+            if ticket.failures >= MOST_ATTEMPTS:
+                ticket.ask_ns = event.time_ns + 2 * _SECOND
+                return list(said)
+            return [*said, *(self._cancel(ticket) if event.meaning == "retry" else [FindOrder(ticket.request)])]
         ticket.ask_ns = event.time_ns + _SECOND
         return list(said)
+
+    def _not_placed(self, ticket: Ticket, event: CallFailed) -> list[Action]:
+        """Send an order again only where it cannot exist, and is still wanted."""
+        if event.meaning == "unknown" or ticket.venue_id or ticket.fills:
+            ticket.status = "unknown" if ticket.status == "sent" else ticket.status
+            return [FindOrder(ticket.request)]
+        if event.meaning == "retry" and not ticket.cancelling and ticket.failures < MOST_ATTEMPTS:
+            if not ticket.paired:
+                return [PlaceOrder(ticket.request)]
+            pair = {one.leg: one.request for one in (ticket, *self._pair_of(ticket))}
+            return (
+                [PlacePair(pair["stop"], pair["target"])] if ticket.leg == "target" else []
+            )  # told of both, stop first
+        ticket.status = "canceled" if ticket.cancelling else "rejected"
+        if event.meaning == "halt":
+            self.halted = event.message
+        return self._progress(ticket, event.time_ns)
 
     def absent(self, client_id: str, time_ns: int) -> list[Action]:
         """Take note that the venue knows no such order; said twice, a little apart, there is none."""
         ticket = self.tickets[client_id]
+        if ticket.status == "sent" or time_ns < ticket.ask_ns:  # it may not have left yet; or it is too early to tell
+            return []
         ticket.absent += 1
         if ticket.absent < 2 or ticket.venue_id:  # one the venue acknowledged is there: its copies lag behind
             ticket.ask_ns = time_ns + 2 * _SECOND
             return []
         ticket.status = "rejected"
+        if ticket.cancelling:
+            ticket.status = "canceled"
         said = Said("warning", self.name, f"the venue has no order {client_id} ({ticket.leg}): it was not taken")
         return [said, *self._progress(ticket, time_ns)]
 
     def clock(self, time_ns: int) -> list[Action]:
         """Take note of the time: deadlines of limit orders, orders to be asked for again."""
         actions: list[Action] = []
+        if self.again_ns and time_ns >= self.again_ns:
+            actions += self._pursue_exit(time_ns)
         for ticket in list(self.tickets.values()):
             if ticket.deadline_ns and time_ns >= ticket.deadline_ns and ticket.live:
                 ticket.deadline_ns = 0
@@ -393,6 +470,7 @@ class SubAccount:
         """Do what follows once an order is done."""
         if ticket.live or self.tickets.pop(ticket.request.client_id, None) is None:
             return []
+        self._done.append(ticket)
         if ticket.leg == "entry":
             return self._entered_all(ticket, time_ns)
         pair = self._pair_of(ticket) if ticket.paired else []
@@ -439,7 +517,8 @@ class SubAccount:
             self._entered = 0.0
             row["held"], row["entry_bar"] = 0, self._index(time_ns)
             self._position += 1
-            self._base_fee, self._exit, self._leaving = 0.0, (0.0, 0.0, 0.0), -1
+            self._base_fee, self._exit, self._leaving, self.again_ns = 0.0, (0.0, 0.0, 0.0), -1, 0
+            ticket.position = self._position
         self._base_fee += base_fee
         quantity, price = ticket.filled, ticket.price
         paid = ticket.fee - self._base_fee * price if self._base_fee else ticket.fee
@@ -462,8 +541,7 @@ class SubAccount:
         row = self._row
         side = float(row["side"])
         if side == 0.0 or ticket.position != self._position:
-            text = f"a fill of {fill.quantity:g} ({ticket.leg}) where no position is held: look at the venue"
-            return [Said("error", self.name, text)]
+            return [self._contradicted(f"a fill of {fill.quantity:g} ({ticket.leg}) came where no position is held")]
         quantity = min(fill.quantity, abs(self.quantity))
         done, notional, fees = self._exit
         one = done == 0.0
@@ -491,7 +569,7 @@ class SubAccount:
         row["trades"] += 1
         row["quantity"] = row["side"] = 0.0
         row["stop"] = row["target"] = row["trail"] = NAN
-        self._leaving = -1
+        self._leaving, self.again_ns = -1, 0
         rest = [t for t in self.tickets.values() if t is not ticket and t.leg != "entry" and t.live and not t.paired]
         return [self._traded(at), *(action for t in rest for action in self._cancel(t))]
 

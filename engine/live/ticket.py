@@ -58,6 +58,8 @@ class Ticket:
         Of the fills, averaged.
     cancelling, cancel_sent : bool
         Whether it is to be cancelled, and whether the venue was asked to.
+    standing : int
+        How often it was seen to stand since then.
     absent : int
         How often the venue said that it knows no such order.
     ask_ns : int
@@ -81,6 +83,7 @@ class Ticket:
     price: float = 0.0
     cancelling: bool = False
     cancel_sent: bool = False
+    standing: int = 0
     failures: int = 0
     absent: int = 0
     ask_ns: int = 0
