@@ -349,7 +349,7 @@ def refuse_pairs(setup: Setup) -> None:
     for one in setup.placements:
         if one.program.role("stop") is not None and one.program.role("target") is not None:
             raise Usage(
-                f"{one.name}: a stop and a target at once, and this venue's spot market takes no pair of orders of which "
+                f"{one.name}: a stop and a target at once, and this venue's spot market takes no pair of which "
                 "one cancels the other; trade it on perpetuals, or leave out one of the two"
             )
 
