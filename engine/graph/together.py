@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,19 @@ from engine.kernels.step import find_step
 from parquet_store.errors import Failed, Halt, Usage
 from pipelines import Bars
 
-__all__ = ["Together"]
+__all__ = ["SymbolState", "Together"]
 
 MAGIC = b"LKSM1\n"
 WHY = ("is not one of the symbols", "closes a bar that is not later than its last one", "is there twice")
+
+
+class SymbolState(NamedTuple):
+    """The state of one symbol's programs: its last bar, their memory, cells and roles."""
+
+    last: int
+    memory: NDArray[np.float64]
+    cells: NDArray[np.float64]
+    roles: NDArray[np.float64]
 
 
 class Together:
@@ -76,6 +85,7 @@ class Together:
         self.roles = np.full((len(programs), len(ROLES)), np.nan)
         self.last = np.full(count, NEVER)
         self._fresh = np.zeros(count, np.uint8)
+        self._kept: dict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = {}
         self._runs = np.zeros((count, 2), np.int64)
         self._starts = shared.starts
         self._link()
@@ -114,7 +124,12 @@ class Together:
         cells, memory, flags = (x.ctypes.data for x in (self.cells, self.memory, self._fresh))
         canaries: list[int] = []
         at = 0
+        owners: list[NDArray[np.int64]] = []
         for g, (made, rows, ring) in enumerate(zip(steps, shared.rows, rings, strict=True)):
+            symbols = np.array([shared.nodes[n][0] for n in rows], np.int64)
+            owners.append(np.repeat(symbols, len(made.state)))
+            if made.has_ring:
+                owners.append(np.repeat(symbols, np.array(ring, np.int64) + 1))
             table = np.zeros((len(rows), row_words(made)), np.uint64)
             inputs = np.array(shared.inputs_of(g), np.int64).reshape(len(rows), len(made.inputs))
             table[:, : len(made.inputs)] = cells + WORD * inputs
@@ -139,6 +154,7 @@ class Together:
             params = np.array(shared.params_of(g), np.float64).reshape(len(rows), len(made.params))
             table[:, word:] = params.view(np.uint64)
             self._tables.append(table)
+        self._owners = np.concatenate([*owners, np.array([-1])])  # the symbol of each word
         self._canaries = np.array(canaries, np.int64)
         self.memory[self._canaries] = CANARY
 
@@ -232,6 +248,33 @@ class Together:
         for part in into:
             part[:] = np.frombuffer(body[at : at + part.nbytes], part.dtype)
             at += part.nbytes
+
+    def take(self, symbol: str) -> SymbolState:
+        """Return a copy of the state of one symbol's programs."""
+        at = self.place[symbol]
+        words, cells, programs = self._parts(at)
+        return SymbolState(int(self.last[at]), self.memory[words], self.cells[cells], self.roles[programs])
+
+    def put(self, symbol: str, state: SymbolState) -> None:
+        """Go on with one symbol's programs where ``take`` was; the others are not touched."""
+        at = self.place[symbol]
+        words, cells, programs = self._parts(at)
+        self.last[at], self.memory[words], self.cells[cells] = state.last, state.memory, state.cells
+        self.roles[programs] = state.roles
+
+    def _parts(self, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return which words, cells and programs are a symbol's."""
+        known = self._kept.get(at)
+        if known is None:
+            cells = [np.arange(len(FIELDS)) + len(FIELDS) * at]
+            for g, (_, step) in enumerate(self._shared.groups):
+                count = len(find_step(step).outputs)
+                first = self._shared.outputs[g]
+                cells.append(np.arange(first + count * self._starts[g, at], first + count * self._starts[g, at + 1]))
+            programs = [p for p, (symbol, _) in enumerate(self.programs) if self.place[symbol] == at]
+            words = np.flatnonzero(self._owners == at)
+            known = self._kept[at] = words, np.concatenate(cells), np.array(programs, np.int64)
+        return known
 
     @classmethod
     def resume(cls, programs: Sequence[tuple[str, Program]], data: bytes) -> Together:

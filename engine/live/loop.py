@@ -21,6 +21,7 @@ from engine.graph.together import Together
 from engine.live.actions import Action, FetchCandles, FindOrder, PlaceOrder, PlacePair, Reconnect, Said
 from engine.live.candle_actions import Absent, CandleAction, Closed, Corrected, Fetch, Rejected, Stale
 from engine.live.closing import ClosingRule
+from engine.live.correcting import Correcting, Row
 from engine.live.deciding import Deciding
 from engine.live.events import (
     AccountStreamCut,
@@ -79,6 +80,7 @@ class Loop:
         if terms.spot and not (terms.pairs or terms.paper):
             refuse_pairs(setup)
         held = [(self.together.place[one.series], one.program, one.costs) for one in setup.placements]
+        self._correcting = Correcting(self.together)
         self._deciding = Deciding(held, paper=terms.paper)
         self._delayed = terms.paper and terms.latency_ns > 0
         self.accounts = tuple(
@@ -213,10 +215,23 @@ class Loop:
         return actions
 
     def _corrected(self, series: str, one: Corrected) -> Said:
-        """Take note that a bar decided on has become another one: nothing is undone, and nothing entered any more."""
-        at = moment(one.open_ns)
-        self.halted[series] = f"the bar of {at} was corrected after it was decided on; start again to trade on"
-        return Said("error", series, f"bar {at} was {prices(one.old)}, and is {prices(one.new)}: no entry from here on")
+        """Rebuild the programs with a bar that became another one after it was closed; nothing is un-decided.
+
+        Where a decision since would have been another one, nothing is entered any more.
+        """
+        what = f"bar {moment(one.open_ns)} was {prices(one.old)}, and is {prices(one.new)}"
+        place, number = self.together.place[series], self._frames[series].number(one.open_ns // _MS)
+        if number > self.together.last[place]:  # closed in this step, and not decided on yet
+            kept = [candle for candle in self._closed[series] if candle.open_ns != one.open_ns]
+            kept += [] if one.new is None else [one.new]
+            self._closed[series].clear()
+            self._closed[series].extend(sorted(kept, key=lambda candle: candle.open_ns))
+            return Said("warning", series, f"{what}: it is decided on as it is now")
+        why = self._correcting.correct(place, number, None if one.new is None else row_of(one.new))
+        if not why:
+            return Said("warning", series, f"{what}: nothing would have been decided otherwise")
+        self.halted[series] = f"{what}: {why}; start again to trade on"
+        return Said("error", series, f"{what}: {why}, so nothing is entered from here on")
 
     def _advance(self) -> list[Action]:
         """Advance every series by its next closed bar in one call, and decide for all accounts in another."""
@@ -250,16 +265,18 @@ class Loop:
                     deciding.working[p] = 0
                 actions += made
                 j += 1
+        for place, (bar, row, _, _) in zip(due, closed, strict=True):
+            self._correcting.advanced(place, bar.number, row)
         return actions
 
-    def _close_next(self, place: int) -> tuple[ClosedBar, tuple[float, ...], float, str]:
+    def _close_next(self, place: int) -> tuple[ClosedBar, Row, float, str]:
         """Return a series' next closed bar, its fields, the price orders met late in it, why it may be too late."""
         series, candle = self.together.symbols[place], self._waiting[place].popleft()
         frame = self._frames[series]
         number = frame.number(candle.open_ns // _MS)
         close_ns = frame.close_ms(number) * _MS
         bar = ClosedBar(number, candle.open_ns, close_ns, candle.close)
-        row = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+        row = row_of(candle)
         met = self._met(series, candle.open_ns) if self._delayed else math.nan
         return bar, row, met, self._late(series, candle.open_ns, close_ns)
 
@@ -357,6 +374,11 @@ def refuse_pairs(setup: Setup) -> None:
 def moment(time_ns: int) -> str:
     """Return a time as text."""
     return to_text(time_ns // _MS)
+
+
+def row_of(candle: Candle) -> Row:
+    """Return the fields of a bar."""
+    return candle.open, candle.high, candle.low, candle.close, candle.volume
 
 
 def prices(candle: Candle | None) -> str:
