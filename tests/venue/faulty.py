@@ -82,11 +82,13 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def faulty(venue: Venue | None = None, seed: int = 1, **more: Any) -> AsyncIterator[Bench]:
-    """Serve a venue with faults, and yield it with a client whose patience is short."""
+async def faulty(
+    venue: Venue | None = None, seed: int = 1, limit_ms: int = 10_000, **more: Any
+) -> AsyncIterator[Bench]:
+    """Serve a venue with faults, and yield it with a client that waits so long for an answer."""
     venue, faults = venue or made_venue(), Faults(seed)
     async with trading(venue, faults=faults, **more) as (client, server):
-        client.timeout = LIMIT_MS
+        client.timeout = limit_ms
         bench = Bench(client, server, venue, faults)
         heard = client.handle_message
         own: Callable[[Any, Any], Any] = heard

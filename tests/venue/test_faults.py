@@ -11,7 +11,7 @@ import pytest
 
 from engine.venue.faults import TABLE
 from tests.venue.client import HOUR, made_venue
-from tests.venue.faulty import SYMBOL, Bench, faulty
+from tests.venue.faulty import LIMIT_MS, SYMBOL, Bench, faulty
 
 ccxt = pytest.importorskip("ccxt")
 Seen = Callable[[Bench, str], Awaitable[None]]
@@ -32,11 +32,15 @@ def sees(*names: str, **venue: Any) -> Callable[[Seen], Seen]:
     return enter
 
 
+UNANSWERED = ("timeout_before_acceptance", "timeout_after_acceptance", "cancel_timeout", "no_answer", "slow_answer")
+
+
 @pytest.mark.parametrize("name", [name for name, kind in TABLE.items() if "binance" in kind.protocols])
 def test_a_client_sees_the_fault(name: str) -> None:
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-        async with faulty(made_venue(**STARTS.get(name, {}))) as bench:
+        limit_ms = LIMIT_MS if name in UNANSWERED else 10_000
+        async with faulty(made_venue(**STARTS.get(name, {})), limit_ms=limit_ms) as bench:
             await SEEN[name](bench, name)
             assert {one.name for one in bench.faults.record} == {name}
             assert [one.number for one in bench.faults.record] == list(range(1, len(bench.faults.record) + 1))
@@ -419,8 +423,14 @@ async def the_book_has_a_gap(bench: Bench, name: str) -> None:
     bench.tasks.append(again)
     bench.venue.close_bar()
     bench.venue.open_bar()
+
+    async def watched() -> None:
+        await again  # an update of before may have come first
+        for _ in range(3):
+            await bench.client.watch_order_book(SYMBOL)
+
     with pytest.raises(ccxt.BaseError):
-        await asyncio.wait_for(again, 3)
+        await asyncio.wait_for(watched(), 10)
 
 
 @sees("book_crossed")

@@ -12,7 +12,7 @@ from engine.venue.faults import TABLE, Faults
 from tests.venue.coinbase_client import KEY, SYMBOL, made_venue, trading
 
 ccxt = pytest.importorskip("ccxt")
-LIMIT_MS = 400
+LIMIT_MS = 1000
 
 
 def meeting(faults: Faults, meet: Callable[[Any, Any], Awaitable[None]], **more: Any) -> None:

@@ -15,7 +15,7 @@ from tests.venue.okx_client import PASSPHRASE, SYMBOL, made_venue
 
 ccxt = pytest.importorskip("ccxt")
 Meet = Callable[[Any, Any, Faults], Awaitable[None]]
-LIMIT_MS = 400
+LIMIT_MS = 1000
 CONTRACTS = [name for name, kind in TABLE.items() if "okx" in kind.protocols and "binance" not in kind.protocols]
 SEEN: dict[str, Meet] = {}
 

@@ -14,7 +14,7 @@ from tests.venue.futures_client import SYMBOL, made_venue, trading
 
 ccxt = pytest.importorskip("ccxt")
 Meet = Callable[[Any, Any, Faults], Awaitable[None]]
-LIMIT_MS = 80
+LIMIT_MS = 1000
 CONTRACTS = [
     name for name, kind in TABLE.items() if "binanceusdm" in kind.protocols and "binance" not in kind.protocols
 ]
