@@ -6,7 +6,7 @@ sends a market order at every close, and its journal entry is flushed before.  B
 that close at once (on paper), one program's step alone, and a bot as many are written, which computes its indicators
 anew over a window of candles at each close, its decisions asserted equal first.
 
-Peers (freqtrade, hummingbot, Nautilus) cannot be installed beside this lock without a network: not measured here.
+Peers are not measured here: freqtrade, hummingbot and Nautilus need environments of their own, apart from this lock.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import asyncio
 import gc
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,10 +29,11 @@ import aiohttp
 
 from benchmarks.live_parity import stored
 from benchmarks.live_stages import Stamps, quantiles
+from benchmarks.live_venue import KEY, RULES
 from benchmarks.measure import hourly_bars, keep
 from engine.execution.client import client_of
 from engine.execution.exchange import Exchange
-from engine.graph import Bar, Signals, Strategy, bind
+from engine.graph import Bar, Param, Program, Signals, Strategy, bind
 from engine.live.actions import Decided, FetchCandles
 from engine.live.bot import event_loop
 from engine.live.clock import PlayedClock
@@ -41,17 +43,15 @@ from engine.live.loop import Loop
 from engine.live.node import Node
 from engine.live.setup import Setup
 from engine.live.start import load_plan, setup_of
+from engine.live.status import STATUS, status_of, write_status
 from engine.manifest import write_manifest
 from engine.settings import BotSettings, Credentials, ManifestSettings, Secret, VenueSettings
-from engine.simulate import Costs
 from engine.strategies import find_strategy
 from parquet_store import Store
 from pipelines import Bars
 from pipelines.candles import Candle
 
 HISTORY: Final = 1000
-RULES: Final = Costs(fee=0.001, slippage=0.0005, price_tick=0.01, quantity_step=0.00001, min_notional=5.0)
-COSTS: Final = "fee=0.001,slippage=0.0005,price_tick=0.01,quantity_step=0.00001,min_notional=5"
 _MS: Final = 1_000_000
 HOUR_NS: Final = 3_600_000 * _MS
 
@@ -59,18 +59,20 @@ HOUR_NS: Final = 3_600_000 * _MS
 class EveryBar(Strategy):
     """In at one close, out at the next: an order at every close."""
 
+    above = Param(0.0, low=0.0, high=1.0)
+
     def signals(self, bar: Bar) -> Signals:
-        return Signals(entry=bar.close > 0.0, max_hold=1)
+        return Signals(entry=bar.close > self.above, max_hold=1)
 
 
-def prepared(folder: Path, bars: Bars, symbols: list[str], program: Any, manifests: int) -> BotSettings:
+def prepared(folder: Path, bars: Bars, symbols: list[str], programs: list[Program]) -> BotSettings:
     """Store the bars under every symbol, write the manifests, and return settings without URLs."""
     store = Store(folder / "store")
     for symbol in symbols:
         stored(store, replace(bars, source=f"binance:{symbol}:1h"))
     own = replace(bars, source=f"binance:{symbols[0]}:1h")
-    paths = [folder / f"m{k}.json" for k in range(manifests)]
-    for path in paths:
+    paths = [folder / f"m{k}.json" for k in range(len(programs))]
+    for path, program in zip(paths, programs, strict=True):
         write_manifest(path, program, RULES, own, strategy="bench", params={}, evidence={})
     return BotSettings(
         mode="live",
@@ -78,16 +80,13 @@ def prepared(folder: Path, bars: Bars, symbols: list[str], program: Any, manifes
         store=store.root,
         journal=folder / "run" / "journal.sqlite",
         venue=VenueSettings(name="binance"),
-        manifests=tuple(ManifestSettings(path=path, symbols=tuple(symbols), share=1.0 / manifests) for path in paths),
+        manifests=tuple(ManifestSettings(path=path, symbols=tuple(symbols), share=1.0 / len(paths)) for path in paths),
     )
 
 
-def venue_process(folder: Path, symbols: list[str], start: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
+def venue_process(folder: Path, symbols: list[str]) -> tuple[subprocess.Popen[str], dict[str, str]]:
     """Start a local venue in a process of its own; return it and its URLs."""
-    words = [sys.executable, "-c", "import sys; from engine.cli import main; sys.exit(main())", "venue", "--json"]
-    words += ["--store", str(folder / "store"), "--lockstep", "--start", start, "--costs", COSTS, "--cash", "1e9"]
-    for symbol in symbols:
-        words += ["--data", f"binance:{symbol}:1h"]
+    words = [sys.executable, "-m", "benchmarks.live_venue", str(folder / "store"), str(HISTORY), *symbols]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
@@ -97,7 +96,7 @@ async def closes(settings: BotSettings, urls: dict[str, str], count: int, *, pap
     """Run a node over so many closes; return the stamps."""
     venue = settings.venue.model_copy(update={"rest_url": urls["rest"], "stream_url": urls["stream"]})
     settings = settings.model_copy(update={"venue": venue})
-    credentials = Credentials(Secret("local"), Secret("local"), None)
+    credentials = Credentials(Secret(KEY), Secret(KEY), None)
     async with Exchange(client_of(settings, credentials)) as exchange, aiohttp.ClientSession() as session:
 
         async def half(name: str) -> dict[str, Any]:
@@ -114,6 +113,7 @@ async def closes(settings: BotSettings, urls: dict[str, str], count: int, *, pap
             loop = Loop(setup)
             node = Node(loop, exchange, trader, journal, clock, tick_s=0.0, calm_s=0.0)
             stamps = Stamps(node, exchange.client)
+            place = settings.journal.parent / STATUS
             gc.collect()
             gc.freeze()
 
@@ -127,7 +127,9 @@ async def closes(settings: BotSettings, urls: dict[str, str], count: int, *, pap
                     clock.set(told["time"] * _MS)
                     await shown(node, told)
                     await node.settled()
-                    stamps.end()
+                    began = time.perf_counter_ns()
+                    write_status(place, status_of(loop, "live", clock.now_ns(), running=True, lags_ns={}))
+                    stamps.end(time.perf_counter_ns() - began)
                     told = await half("close")
                     await shown(node, told)
                     await node.settled()
@@ -158,6 +160,7 @@ def stages(stamps: Stamps) -> dict[str, Any]:
         "decision to journal flushed": between("decided", "journalled"),
         "journal to request signed (CCXT)": between("journalled", "wire"),
         "request to acknowledgement (CCXT, venue)": between("wire", "acknowledged"),
+        "state published": quantiles([row["published"] for row in rows]),
         "message to decision": between("raw", "decided"),
         "message to acknowledgement": between("raw", "acknowledged"),
     }
@@ -212,55 +215,64 @@ def window_bot(bars: Bars, count: int) -> dict[str, Any]:
     }
 
 
+def run(bars: Bars, symbols: list[str], programs: list[Program], count: int, *, paper: bool) -> tuple[Stamps, Setup]:
+    """Play so many closes to a node, the venue in another process."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = prepared(folder, bars.slice(0, HISTORY + count + 20), symbols, programs)
+        process, urls = venue_process(folder, symbols)
+        try:
+            with asyncio.Runner(loop_factory=event_loop) as runner:
+                return runner.run(closes(settings, urls, count, paper=paper))
+        finally:
+            process.kill()
+            process.wait()
+
+
+def tell(result: dict[str, Any], name: str, found: Any) -> None:
+    """Keep and print what was measured."""
+    result[name] = found
+    print(name, json.dumps(found), f"load {os.getloadavg()[0]:.1f}", flush=True)
+
+
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--closes", type=int, default=2000)
-    parser.add_argument("--many", type=int, default=200)
+    parser.add_argument("--many", type=int, default=500)
+    parser.add_argument("--orders", type=int, default=10)
     asked = parser.parse_args()
     result: dict[str, Any] = {}
     whole, about = hourly_bars(HISTORY + asked.closes + 20)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        settings = prepared(folder, whole, ["BTC/USDT"], bind(EveryBar()), 1)
-        start = str(np_date(whole, HISTORY))
-        process, urls = venue_process(folder, ["BTC/USDT"], start)
-        try:
-            with asyncio.Runner(loop_factory=event_loop) as runner:
-                stamps, setup = runner.run(closes(settings, urls, asked.closes, paper=False))
-        finally:
-            process.kill()
-            process.wait()
-        result["one symbol, an order a close"] = stages(stamps)
-        result["step alone, order a close"] = step_alone(setup, whole, asked.closes)
-    for line, value in result.items():
-        print(line, json.dumps(value, indent=1), flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        symbols = [f"C{k:02d}/USDT" for k in range(50)]
-        part = whole.slice(0, HISTORY + asked.many + 20)
-        program = bind(find_strategy("mean_reversion")())
-        settings = prepared(folder, part, symbols, program, 10)
-        process, urls = venue_process(folder, symbols, str(np_date(part, HISTORY)))
-        try:
-            with asyncio.Runner(loop_factory=event_loop) as runner:
-                stamps, setup = runner.run(closes(settings, urls, asked.many, paper=True))
-        finally:
-            process.kill()
-            process.wait()
-        rows = stamps.rows[10:]
-        result["50 symbols x 10 manifests"] = {
-            "closes": len(rows),
-            "first message to last decision": quantiles([row["decided"] - row["raw"] for row in rows]),
-        }
-        one = [k for k, placement in enumerate(setup.placements) if placement.symbol == symbols[0]][:1]
-        alone = prepared_alone(setup, one[0])
-        result["step alone, mean_reversion"] = step_alone(alone, part, asked.many)
-    result["bot that computes a window anew"] = window_bot(whole, min(1000, asked.closes))
-    result["data"] = about
-    for line in list(result)[2:]:
-        print(line, json.dumps(result[line], indent=1), flush=True)
+    stamps, setup = run(whole, ["BTC/USDT"], [bind(EveryBar())], asked.closes, paper=False)
+    tell(result, "one symbol, an order a close", stages(stamps))
+    tell(result, "step alone, an order a close", step_alone(setup, whole, asked.closes))
+    symbols = [f"C{k:02d}/USDT" for k in range(50)]
+    programs = [bind(find_strategy("mean_reversion")(), {"rsi_length": 3.0 + k}) for k in range(10)]
+    stamps, setup = run(whole, symbols, programs, asked.many, paper=True)
+    tell(result, "50 symbols x 10 manifests", at_once(stamps))
+    tell(result, "step alone, mean_reversion", step_alone(prepared_alone(setup, 0), whole, asked.closes))
+    programs = [bind(EveryBar(), {"above": 0.01 * k}) for k in range(10)]
+    stamps, _ = run(whole, symbols, programs, asked.orders, paper=False)
+    tell(result, "50 symbols x 10 manifests, 500 orders a close", at_once(stamps, warm=2))
+    tell(result, "bot that computes a window anew", window_bot(whole, min(1000, asked.closes)))
+    result["data"], result["load"] = about, round(os.getloadavg()[0], 1)
     keep("bench_live", result)
+
+
+def at_once(stamps: Stamps, warm: int = 10) -> dict[str, Any]:
+    """Return how long many programs took that closed at once."""
+    rows = stamps.rows[warm:]
+    found: dict[str, Any] = {
+        "closes": len(rows),
+        "first message to last decision": quantiles([row["decided"] - row["raw"] for row in rows]),
+        "first message to last candle parsed (CCXT)": quantiles([row["all parsed"] - row["raw"] for row in rows]),
+        "state published": quantiles([row["published"] for row in rows]),
+    }
+    if all("sent" in row for row in rows):
+        found["first message to last order out"] = quantiles([row["sent"] - row["raw"] for row in rows])
+        found["first message to last acknowledgement"] = quantiles([row["acknowledged"] - row["raw"] for row in rows])
+    return found
 
 
 def prepared_alone(setup: Setup, k: int) -> Setup:
@@ -270,13 +282,6 @@ def prepared_alone(setup: Setup, k: int) -> Setup:
     one = setup.placements[k]
     state = Together([(one.series, one.program)]).checkpoint()
     return replace(setup, placements=(one,), state=state, lasts={one.series: setup.lasts[one.series]})
-
-
-def np_date(bars: Bars, at: int) -> Any:
-    """Return the open time of a bar as text."""
-    from parquet_store.moments import to_text
-
-    return to_text(int(bars.time[at]))
 
 
 if __name__ == "__main__":

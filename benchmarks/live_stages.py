@@ -37,9 +37,10 @@ class Stamps:
         """Wait for the next message of a stream."""
         self.at, self.armed = {}, True
 
-    def end(self) -> None:
-        """Keep what was stamped."""
+    def end(self, published_ns: int) -> None:
+        """Keep what was stamped, and how long the state took to be written."""
         self.armed = False
+        self.at["published"] = published_ns
         self.rows.append(self.at)
 
     def first(self, stage: str) -> None:
@@ -64,6 +65,7 @@ class Stamps:
         async def sent(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             if method == "POST":
                 self.first("wire")
+                self.last("sent")
             return await fetch(url, method, headers, body)
 
         Client.handle_message = handle
@@ -74,6 +76,7 @@ class Stamps:
 
         def saw(series: str, candles: Any) -> None:
             self.first("parsed")
+            self.last("all parsed")
             see(series, candles)
 
         def stepped(events: Any) -> list[Action]:
