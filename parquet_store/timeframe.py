@@ -73,6 +73,11 @@ class Timeframe:
         """Length of a bar and where bars are counted from, ms; not for months."""
         return self.count * _UNIT_MS[self.unit], _WEEK_ORIGIN_MS if self.unit == "w" else 0
 
+    @cached_property
+    def grid_ns(self) -> tuple[int, int] | None:
+        """Length of a bar and where bars are counted from, ns; None for months, whose lengths differ."""
+        return None if self.unit == "M" else (self._grid[0] * 1_000_000, self._grid[1] * 1_000_000)
+
     @property
     def is_session(self) -> bool:
         """Whether a bar stands for whole days, so that its time is a session's date at 00:00 UTC."""

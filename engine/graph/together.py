@@ -62,6 +62,8 @@ class Together:
         The number of each symbol's last bar, -2**63 before the first.
     nodes : int
         Nodes that are advanced, equal ones of a symbol counted once.
+    arrays : tuple of ndarray
+        What compiled code needs to advance them itself, by `engine.graph.turn.advance_rows`.
 
     Raises
     ------
@@ -94,6 +96,7 @@ class Together:
             self._groups, self._starts, self.cells, self.last, self._fresh,
             self._links, self._link_starts, self.roles.reshape(-1),
         )  # fmt: skip
+        self.arrays: tuple[Any, ...] = (*self._fixed, self._runs)
 
     def _link(self) -> None:
         """List which cell each role of each program reads, by symbol."""
@@ -184,12 +187,16 @@ class Together:
         """
         wrong = advance_rows(*self._fixed, symbols, numbers, bars, self._runs)
         if wrong >= 0:
-            k, why = divmod(wrong, len(WHY))
-            symbol = int(symbols[k])
-            name = f"{self.symbols[symbol]} (number {symbol})" if why else f"number {symbol}"
-            before = f" ({self.last[symbol]})" if why == 1 else ""
-            raise Failed(f"bar {numbers[k]} of {name}: the symbol {WHY[why]}{before}; nothing was advanced")
+            raise self.refused(wrong, symbols, numbers)
         return self.roles
+
+    def refused(self, wrong: int, symbols: NDArray[np.int64], numbers: NDArray[np.int64]) -> Failed:
+        """Return the error of what `engine.graph.turn.advance_rows` refused."""
+        k, why = divmod(wrong, len(WHY))
+        symbol = int(symbols[k])
+        name = f"{self.symbols[symbol]} (number {symbol})" if why else f"number {symbol}"
+        before = f" ({self.last[symbol]})" if why == 1 else ""
+        return Failed(f"bar {numbers[k]} of {name}: the symbol {WHY[why]}{before}; nothing was advanced")
 
     def follow(self, symbol: str, bars: Bars) -> None:
         """Advance every program of one symbol by bars of history, in order, in one call.

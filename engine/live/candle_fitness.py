@@ -14,12 +14,16 @@ _MS = 1_000_000
 
 def unfit(candle: Candle, bar: Timeframe, latest_ns: int) -> str:
     """Return why a candle cannot be one of a timeframe, opening at ``latest_ns`` or before; empty if it can."""
-    prices = (candle.open, candle.high, candle.low, candle.close)
-    if not all(0.0 < price < math.inf for price in prices) or not 0.0 <= candle.volume < math.inf:
-        return "has a price that is not above 0, or a volume below 0"
-    if candle.low > min(prices) or candle.high < max(prices):
-        return "has a price outside its range"
-    if bar.open_ms(bar.number(candle.open_ns // _MS)) * _MS != candle.open_ns:
+    low, high = candle.low, candle.high
+    if not (0.0 < low <= candle.open <= high < math.inf and low <= candle.close <= high):
+        prices = (candle.open, high, low, candle.close)
+        if all(0.0 < price < math.inf for price in prices):
+            return "has a price outside its range"
+        return "has a price that is not above 0"
+    if not 0.0 <= candle.volume < math.inf:
+        return "has a volume below 0"
+    grid, open_ns = bar.grid_ns, candle.open_ns
+    if (open_ns - grid[1]) % grid[0] if grid else bar.open_ms(bar.number(open_ns // _MS)) * _MS != open_ns:
         return f"opens off the grid of {bar}"
     return "opens in the venue's future" if candle.open_ns > latest_ns else ""
 

@@ -92,7 +92,8 @@ class ClosingRule:
             raise Usage(f"closing rule: the last bar known {reason}")
         self._confirm, self._grace_ns, self._absence_ns = confirm, grace_ns, absence_ns
         self._stale_ns, self._again_ns, self._most, self._kept = stale_ns, again_ns, most, kept
-        first = self._number(last)
+        self._grid = self.bar.grid_ns
+        first = self._number(last.open_ns)
         self._next, self._over, self._newest = first + 1, first, first
         self._decided: dict[int, _Decided] = {first: _Decided(last)}
         self._unsure: set[int] = set()  # decided on, to be asked for
@@ -131,7 +132,7 @@ class ClosingRule:
             if reason:
                 actions.append(Rejected(candle, reason))
             else:
-                self._see(self._number(candle), candle)
+                self._see(self._number(candle.open_ns), candle)
         return actions + self._settle()
 
     def answered(
@@ -157,9 +158,9 @@ class ClosingRule:
             reason = unfit(candle, self.bar, self._now + self._grace_ns)
             if reason:
                 actions.append(Rejected(candle, reason))
-                wrong.add(self.bar.number(candle.open_ns // _MS))
+                wrong.add(self._number(candle.open_ns))
             else:
-                shown[self._number(candle)] = candle
+                shown[self._number(candle.open_ns)] = candle
         for number, candle in sorted(shown.items()):
             self._over = max(self._over, number - 1)
             if self._close_ns(number) + self._grace_ns <= sent_ns:
@@ -170,8 +171,8 @@ class ClosingRule:
             known = self._held.get(newest) or (decided and decided.candle)
             if known == shown[newest] and newest >= max(self._held, default=newest):
                 self._news_ns = max(self._news_ns, sent_ns)
-            first = self.bar.number(asked.from_ns // _MS) if whole else min(shown)
-            last = self.bar.number(asked.to_ns // _MS) if whole else max(shown)
+            first = self._number(asked.from_ns) if whole else min(shown)
+            last = self._number(asked.to_ns) if whole else max(shown)
             for number in range(max(first, self._next - self._kept), min(last, self._next + self._most) + 1):
                 if number not in shown and number not in wrong:
                     actions += self._unshown(number, sent_ns)
@@ -275,17 +276,27 @@ class ClosingRule:
                 actions.append(Closed(self._held[number], "stream"))
             else:
                 break
-            for known in (self._held, self._doubt, self._final, self._not_shown):
-                known.pop(number, None)
-            for numbers in (self._decided, self._asked, self._not_shown):
-                numbers.pop(number - self._kept, None)
-            self._unsure.discard(number - self._kept)
             self._next += 1
+            self._forget(number)
         return actions + self._missing(ripe)
+
+    def _forget(self, number: int) -> None:
+        """Drop what is not needed of a bar that was decided on, and of one that is no longer compared."""
+        old = number - self._kept
+        self._held.pop(number, None)
+        self._doubt.pop(number, None)
+        self._final.pop(number, None)
+        self._not_shown.pop(number, None)
+        self._not_shown.pop(old, None)
+        self._decided.pop(old, None)
+        self._asked.pop(old, None)
+        self._unsure.discard(old)
 
     def _missing(self, ripe: int) -> list[CandleAction]:
         """Ask for the ripe bars that are needed and were not asked for of late."""
         needed = [number for number in self._unsure if number <= ripe]
+        if not needed and self._next > ripe:
+            return []
         ahead = range(self._next, min(ripe, self._next + self._most - 1) + 1)
         needed += [number for number in ahead if number not in self._final]
         due = [n for n in needed if self._now >= self._asked.get(n, self._now - self._again_ns) + self._again_ns]
@@ -299,10 +310,12 @@ class ClosingRule:
         return [Fetch(self._open_ns(max(present, default=first - 1)), self._open_ns(last))]
 
     def _ripe(self) -> int:
-        return self.bar.number((self._now - self._grace_ns) // _MS) - 1
+        return self._number(self._now - self._grace_ns) - 1
 
-    def _number(self, candle: Candle) -> int:
-        return self.bar.number(candle.open_ns // _MS)
+    def _number(self, time_ns: int) -> int:
+        if self._grid is None:
+            return self.bar.number(time_ns // _MS)
+        return (time_ns - self._grid[1]) // self._grid[0]
 
     def _open_ns(self, number: int) -> int:
         return self.bar.open_ms(number) * _MS

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph.together import SymbolState, Together
+from pipelines.candles import Candle
 
-__all__ = ["Correcting", "Row"]
+__all__ = ["Correcting"]
 
-Row = tuple[float, float, float, float, float]  # open, high, low, close, volume
 SPAN = 64  # bars of a stretch: so many at least can be corrected, and twice as many are kept
 
 
@@ -25,8 +25,8 @@ class Stretch:
     """The state before some bars, the bars, and the roles after each; None where there was no bar."""
 
     state: SymbolState
-    bars: dict[int, Row] = field(default_factory=dict)
-    said: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    bars: dict[int, Candle] = field(default_factory=dict)
+    said: dict[int, list[list[float]]] = field(default_factory=dict)
 
 
 class Correcting:
@@ -46,18 +46,25 @@ class Correcting:
             for symbol in together.symbols
         ]
         self._spans = [SPAN + place % SPAN for place in range(len(together.symbols))]  # so that not all copy at once
+        self._full: set[int] = set()
 
-    def advanced(self, place: int, number: int, row: Row) -> None:
-        """Take note of a bar the programs of a series were just advanced by."""
-        stretches = self._stretches[place]
-        stretches[-1].bars[number] = row
-        stretches[-1].said[number] = self.together.roles[self._programs[place]]
-        if len(stretches[-1].bars) >= self._spans[place]:
-            self._spans[place] = SPAN
+    def advanced(self, place: int, number: int, candle: Candle, said: list[list[float]]) -> None:
+        """Take note of a bar the programs of a series were just advanced by, and of the roles of each after it."""
+        latest = self._stretches[place][-1]
+        latest.bars[number], latest.said[number] = candle, said
+        if len(latest.bars) >= self._spans[place]:
+            self._full.add(place)
+
+    def renew(self) -> None:
+        """Begin another stretch where the last one is long enough; it copies states, so call it between closes."""
+        for place in self._full:
+            stretches = self._stretches[place]
             stretches.append(Stretch(self.together.take(self.together.symbols[place])))
             del stretches[:-2]
+            self._spans[place] = SPAN
+        self._full.clear()
 
-    def correct(self, place: int, number: int, row: Row | None) -> str:
+    def correct(self, place: int, number: int, candle: Candle | None) -> str:
         """Rebuild the programs of a series with one bar corrected.
 
         Parameters
@@ -66,7 +73,7 @@ class Correcting:
             Of the series, in ``together.symbols``.
         number : int
             Of the bar.
-        row : tuple of float or None
+        candle : Candle or None
             What it is now; None: there is none.
 
         Returns
@@ -79,10 +86,10 @@ class Correcting:
         if first < 0:
             return "it lies too far back to say what would have been decided"
         together, symbol = self.together, self.together.symbols[place]
-        if row is None:
+        if candle is None:
             stretches[first].bars.pop(number, None)
         else:
-            stretches[first].bars[number] = row
+            stretches[first].bars[number] = candle
         together.put(symbol, stretches[first].state)
         told = ""
         for k in range(first, len(stretches)):
@@ -92,8 +99,10 @@ class Correcting:
             for at in sorted({*stretch.bars, *stretch.said}):
                 bar = stretch.bars.get(at)
                 if bar is not None:
-                    together.advance(np.array([place]), np.array([at]), np.array([bar]))
-                before = stretch.said.get(at)
+                    row = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+                    together.advance(np.array([place]), np.array([at]), np.array([row]))
+                said = stretch.said.get(at)
+                before = None if said is None else np.array(said)
                 after = together.roles[programs] if bar is not None else None
                 if not told and at >= number and differ(before, after):
                     told = f"bar {at} would have been decided otherwise"

@@ -1,24 +1,31 @@
-"""The decisions of all sub-accounts that a step closes a bar for, in one compiled call.
+"""Closed bars to decisions, for all programs and sub-accounts of a step, in one compiled call.
 
-For each: what is filled by the simulation's kernel (a paper account, a shadow), the best price of a position, the
-account marked at the close, the decision with its size.  The kernels are `engine.simulate.account`'s own.
+The programs are advanced (`engine.graph.turn`).  Then, for each account: what is filled by the simulation's kernel (a
+paper account, a shadow), the best price of a position, the account marked at the close, the decision with its size.
+The kernels are `engine.simulate.account`'s own.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.graph.program import Program
+from engine.graph.resolve import ROLES
+from engine.graph.together import Together
+from engine.graph.turn import advance_rows
 from engine.jit import compiled
 from engine.simulate import Costs
 from engine.simulate.account import ACCOUNT, TRADE, close_bar, new_account, open_bar
 from engine.simulate.costs import CostNumbers, SizingNumbers, sizing_numbers
+from pipelines.candles import Candle
 
 __all__ = ["OUT", "Deciding"]
 
+BAR: Final = struct.Struct("<qq6d")  # place, number; open, high, low, close, volume, the price that late orders met
 OUT = (
     "trades",
     "equity",
@@ -30,21 +37,34 @@ OUT = (
     "due_stop",
     "due_target",
     "best",
+    *ROLES,
 )
 
 
 @compiled
-def decide_rows(
-    accounts, digested, symbols, owners, owner_starts, bars, reached, roles, rules, sizings, costs, paper, working,
-    scratch, out,
+def close_rows(
+    groups, starts, cells, last, fresh, links, link_starts, roles, runs,
+    whole, real, count, symbols, numbers, bars,
+    accounts, digested, owners, owner_starts, rules, sizings, costs, paper, delayed, working, scratch, out,
 ):  # fmt: skip
-    """Close a bar for every account of ``symbols``; rows of ``out`` are ``OUT``, new trades are in ``scratch``.
+    """Advance some symbols by a bar each and close it for their accounts; return what `advance_rows` does.
 
-    ``owners`` lists the accounts of each symbol, ``digested`` the bars of each account; ``reached`` is the price that
-    orders due at the open met late, empty if none does; ``working`` says whether an entry is on its way to the venue.
+    ``whole`` and ``real`` are the bars as written by ``BAR``, seen as integers and as numbers.  Rows of ``out`` are
+    ``OUT``; new trades are in ``scratch``.  ``owners`` lists the accounts of each symbol, ``digested`` the bars of each
+    account; ``delayed`` says whether orders due at the open meet a price of later; ``working`` whether an entry is on
+    its way to the venue.
     """
+    for k in range(count):
+        symbols[k], numbers[k] = whole[k, 0], whole[k, 1]
+        for field in range(5):
+            bars[k, field] = real[k, 2 + field]
+    wrong = advance_rows(
+        groups, starts, cells, last, fresh, links, link_starts, roles, symbols[:count], numbers[:count], bars, runs
+    )
+    if wrong >= 0:
+        return wrong
     j = 0
-    for k in range(symbols.size):
+    for k in range(count):
         for place in range(owner_starts[symbols[k]], owner_starts[symbols[k] + 1]):
             p = owners[place]
             own = accounts[p : p + 1]
@@ -55,7 +75,7 @@ def decide_rows(
             )  # fmt: skip
             sizing = SizingNumbers(sizings[p, 0], sizings[p, 1], sizings[p, 2])
             close = bars[k, 3]
-            fresh = 0
+            made = 0
             shadow = row.side != 0.0 or (row.due_side != 0.0 and not row.due_quantity > 0.0)
             if paper or (row.quantity == 0.0 and shadow):
                 if not paper:
@@ -63,31 +83,37 @@ def decide_rows(
                     if working[p] != 0:
                         row.due_side = 0.0
                 price = bars[k, 0]
-                if reached.size > 0 and (row.due_close != 0 or row.due_side != 0.0):
-                    price = close if np.isnan(reached[k]) else reached[k]
+                if delayed and (row.due_close != 0 or row.due_side != 0.0):
+                    price = close if np.isnan(real[k, 7]) else real[k, 7]
                 before = row.trades
                 row.trades = 0
                 trailing = rules[p, 3] != 0.0
                 open_bar(own, scratch[j], digested[p], price, bars[k, 1], bars[k, 2], trailing, sizing, cost)
-                fresh = row.trades
-                row.trades = before + fresh
+                made = row.trades
+                row.trades = before + made
             elif row.quantity != 0.0:
                 row.best = max(row.best, bars[k, 1]) if row.side > 0.0 else min(row.best, bars[k, 2])
             if not paper:
                 row.due_side = 0.0
                 row.due_close = 0
-            entry = roles[p, 0] == roles[p, 0] and roles[p, 0] != 0.0
-            leave = roles[p, 1] == roles[p, 1] and roles[p, 1] != 0.0
-            short_entry = roles[p, 2] == roles[p, 2] and roles[p, 2] != 0.0
-            short_leave = roles[p, 3] == roles[p, 3] and roles[p, 3] != 0.0
+            at = 6 * p
+            entry = roles[at] == roles[at] and roles[at] != 0.0
+            leave = roles[at + 1] == roles[at + 1] and roles[at + 1] != 0.0
+            short_entry = roles[at + 2] == roles[at + 2] and roles[at + 2] != 0.0
+            short_leave = roles[at + 3] == roles[at + 3] and roles[at + 3] != 0.0
+            stop, target = roles[at + 4], roles[at + 5]
             rule = (rules[p, 0] != 0.0, rules[p, 1] != 0.0, np.int64(rules[p, 2]))
-            close_bar(own, close, entry, leave, short_entry, short_leave, roles[p, 4], roles[p, 5], rule, sizing, cost)
+            close_bar(own, close, entry, leave, short_entry, short_leave, stop, target, rule, sizing, cost)
             digested[p] += 1
-            out[j, 0] = fresh
+            working[p] = 0
+            out[j, 0] = made
             out[j, 1], out[j, 2], out[j, 3] = row.equity, row.quantity, row.side
             out[j, 4], out[j, 5], out[j, 6] = row.due_side, row.due_quantity, row.due_close
             out[j, 7], out[j, 8], out[j, 9] = row.due_stop, row.due_target, row.best
+            out[j, 10], out[j, 11], out[j, 12], out[j, 13] = entry, leave, short_entry, short_leave
+            out[j, 14], out[j, 15] = stop, target
             j += 1
+    return wrong
 
 
 class Deciding:
@@ -95,10 +121,14 @@ class Deciding:
 
     Parameters
     ----------
+    together : Together
+        All programs.
     programs : sequence of (int, Program, Costs)
-        The place of the symbol each follows, as in `Together.symbols`.
+        In the order of ``together``'s, the place of the symbol each follows first.
     paper : bool
         Whether the simulation's kernel fills everything.
+    delayed : bool
+        Whether orders due at an open meet a price of later.
 
     Attributes
     ----------
@@ -106,20 +136,23 @@ class Deciding:
     digested : ndarray of int64, shape (programs,)
         Bars each account has closed.
     working : ndarray of uint8, shape (programs,)
-        Whether an entry is on its way to the venue; set it before the call.
+        Whether an entry is on its way to the venue; set it before the call, which clears it.
     owners : list of list of int
         The accounts of each symbol, in the order of the rows that a call returns.
     fresh : ndarray of ``TRADE``, shape (programs, 2)
         Trades of the last call, by its rows.
     """
 
-    def __init__(self, programs: Sequence[tuple[int, Program, Costs]], *, paper: bool) -> None:
-        count = len(programs)
+    def __init__(
+        self, together: Together, programs: Sequence[tuple[int, Program, Costs]], *, paper: bool, delayed: bool
+    ) -> None:
+        count, places = len(programs), len(together.symbols)
+        self.together = together
         self.accounts = np.zeros(count, ACCOUNT)
         self.digested, self.working = np.zeros(count, np.int64), np.zeros(count, np.uint8)
         self.fresh = np.zeros((count, 2), TRADE)
         rules, sizings, costs = np.zeros((count, 4)), np.zeros((count, 3)), np.zeros((count, 9))
-        self.owners: list[list[int]] = [[] for _ in range(1 + max(place for place, _, _ in programs))]
+        self.owners: list[list[int]] = [[] for _ in range(places)]
         for p, (place, program, cost) in enumerate(programs):
             self.owners[place].append(p)
             self.accounts[p] = new_account(cost.initial_cash)[0]
@@ -127,36 +160,56 @@ class Deciding:
             rules[p] = (*has, program.max_hold, program.trailing)
             sizings[p], costs[p] = sizing_numbers(program.sizing), cost.numbers()
         flat = np.array([p for owned in self.owners for p in owned], np.int64)
-        starts = np.cumsum([0, *map(len, self.owners)]).astype(np.int64)
-        self._owners, self._fixed = (flat, starts), (rules, sizings, costs, paper, self.working, self.fresh)
+        owner_starts = np.cumsum([0, *map(len, self.owners)]).astype(np.int64)
+        bars = np.zeros((places, BAR.size // 8))
+        self._bytes: Any = bars.view(np.uint8).reshape(-1)  # a buffer, which the annotations of numpy do not say
+        self._whole, self._real = bars.view(np.int64), bars
+        self._room = np.zeros(places, np.int64), np.zeros(places, np.int64), np.zeros((places, 5))
         self._out = np.zeros((count, len(OUT)))
+        self._fixed = (
+            *self._room, self.accounts, self.digested, flat, owner_starts, rules, sizings, costs, paper, delayed,
+            self.working, self.fresh, self._out,
+        )  # fmt: skip
 
-    def __call__(
-        self,
-        symbols: NDArray[np.int64],
-        bars: NDArray[np.float64],
-        reached: NDArray[np.float64],
-        roles: NDArray[np.float64],
-        count: int,
-    ) -> list[list[float]]:
-        """Close a bar for all accounts of some symbols.
+    def put(self, k: int, place: int, number: int, bar: Candle, reached: float) -> None:
+        """Write the ``k``-th bar of the next call.
 
         Parameters
         ----------
-        symbols : ndarray of int64, shape (k,)
-        bars : ndarray of float64, shape (k, 5)
-            Open, high, low, close, volume.
-        reached : ndarray of float64, shape (k,) or (0,)
-            The price that orders due at the open met late; empty: they meet the open.
-        roles : ndarray of float64, shape (programs, 6)
+        k : int
+        place : int
+            Of the series, in ``together.symbols``; each at most once in a call.
+        number : int
+            Of the bar.
+        bar : Candle
+        reached : float
+            The price that orders due at the open met late, NaN: its close.
+        """
+        BAR.pack_into(
+            self._bytes, BAR.size * k, place, number, bar.open, bar.high, bar.low, bar.close, bar.volume, reached
+        )
+
+    def __call__(self, count: int, accounts: int) -> list[list[float]]:
+        """Advance the programs by the first ``count`` bars that were put, and close them for their accounts.
+
+        Parameters
+        ----------
         count : int
-            How many accounts these symbols have.
+        accounts : int
+            How many the series of these bars have.
 
         Returns
         -------
         list of list of float
-            A row of ``OUT`` for each, symbol after symbol.
+            A row of ``OUT`` for each account, series after series.
+
+        Raises
+        ------
+        Failed
+            A bar is not later than the one before; nothing has changed.
         """
-        decide_rows(self.accounts, self.digested, symbols, *self._owners, bars, reached, roles, *self._fixed, self._out)
-        rows: list[list[float]] = self._out[:count].tolist()
+        wrong = close_rows(*self.together.arrays, self._whole, self._real, count, *self._fixed)
+        if wrong >= 0:
+            raise self.together.refused(wrong, self._room[0], self._room[1])
+        rows: list[list[float]] = self._out[:accounts].tolist()
         return rows

@@ -14,15 +14,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-import numpy as np
-
 from engine.execution.orders import Fill
 from engine.graph.together import Together
 from engine.live.actions import Action, FetchCandles, FindOrder, PlaceOrder, PlacePair, Reconnect, Said
 from engine.live.candle_actions import Absent, CandleAction, Closed, Corrected, Fetch, Rejected, Stale
 from engine.live.closing import ClosingRule
-from engine.live.correcting import Correcting, Row
-from engine.live.deciding import Deciding
+from engine.live.correcting import Correcting
+from engine.live.deciding import OUT, Deciding
 from engine.live.events import (
     AccountStreamCut,
     CallFailed,
@@ -46,7 +44,7 @@ from pipelines.candles import Candle
 __all__ = ["Loop"]
 
 _MS: Final = 1_000_000
-NONE: Final = np.empty(0)
+ROLES_AT: Final = OUT.index("entry")
 
 
 class Loop:
@@ -81,8 +79,8 @@ class Loop:
             refuse_pairs(setup)
         held = [(self.together.place[one.series], one.program, one.costs) for one in setup.placements]
         self._correcting = Correcting(self.together)
-        self._deciding = Deciding(held, paper=terms.paper)
         self._delayed = terms.paper and terms.latency_ns > 0
+        self._deciding = Deciding(self.together, held, paper=terms.paper, delayed=self._delayed)
         self.accounts = tuple(
             SubAccount(
                 one.name, one.symbol, one.program, one.digest, one.costs, terms, self._deciding.accounts[k : k + 1]
@@ -111,13 +109,8 @@ class Loop:
             self._on[one.series].append(k)
         self._trails = {one.series for one in setup.placements if one.program.trailing}
         self._closed: dict[str, deque[Candle]] = {series: deque() for series in frames}
-        most = len(self.together.symbols)
-        self._symbols, self._numbers, self._bars = (
-            np.empty(most, np.int64),
-            np.empty(most, np.int64),
-            np.empty((most, 5)),
-        )
         self._waiting = [self._closed[series] for series in self.together.symbols]
+        self._due: set[int] = set()  # places of the series with closed bars
         self._forming = {series: candle.open_ns for series, candle in setup.lasts.items()}
         self._opened: dict[str, float] = {}
         self._reached: dict[str, dict[int, float]] = {series: {} for series in frames}  # by the open of a bar
@@ -144,7 +137,9 @@ class Loop:
         for event in events:
             self.time_ns = max(self.time_ns, event.time_ns)
             actions += self._take[type(event)](event)
-        while any(self._waiting):
+        if not self._due:
+            self._correcting.renew()
+        while self._due:
             actions += self._advance()
         for series, price in self._opened.items():
             for k in self._on[series]:
@@ -200,6 +195,7 @@ class Loop:
         for one in told:
             if isinstance(one, Closed):
                 self._closed[series].append(one.candle)
+                self._due.add(self.together.place[series])
             elif isinstance(one, Fetch):
                 actions.append(FetchCandles(series, one.from_ns, one.to_ns))
             elif isinstance(one, Stale):
@@ -226,59 +222,52 @@ class Loop:
             kept += [] if one.new is None else [one.new]
             self._closed[series].clear()
             self._closed[series].extend(sorted(kept, key=lambda candle: candle.open_ns))
+            (self._due.add if kept else self._due.discard)(place)
             return Said("warning", series, f"{what}: it is decided on as it is now")
-        why = self._correcting.correct(place, number, None if one.new is None else row_of(one.new))
+        why = self._correcting.correct(place, number, one.new)
         if not why:
             return Said("warning", series, f"{what}: nothing would have been decided otherwise")
         self.halted[series] = f"{what}: {why}; start again to trade on"
         return Said("error", series, f"{what}: {why}, so nothing is entered from here on")
 
     def _advance(self) -> list[Action]:
-        """Advance every series by its next closed bar in one call, and decide for all accounts in another."""
-        deciding, accounts = self._deciding, self.accounts
-        due = [place for place, bars in enumerate(self._waiting) if bars]
-        closed = [self._close_next(place) for place in due]
-        which = [p for place in due for p in deciding.owners[place]]
-        for p in which:
-            if accounts[p].tickets:
-                deciding.working[p] = accounts[p].live("entry") is not None
-        count = len(due)
-        symbols, numbers, bars = self._symbols[:count], self._numbers[:count], self._bars[:count]
-        for k, (bar, row, _, _) in enumerate(closed):
-            symbols[k], numbers[k], bars[k] = due[k], bar.number, row
-        reached = np.array([met for _, _, met, _ in closed], np.float64) if self._delayed else NONE
-        roles = self.together.advance(symbols, numbers, bars)
-        out = deciding(symbols, bars, reached, roles, len(which))
-        self.bars += len(due)
-        read = roles.tolist()
+        """Advance every series by its next closed bar, and decide for all its accounts, in one call."""
+        deciding, accounts, symbols = self._deciding, self.accounts, self.together.symbols
+        closed: list[tuple[int, Candle, ClosedBar, str]] = []
+        count, met = 0, math.nan
+        for k, place in enumerate(sorted(self._due)):
+            waiting, series = self._waiting[place], symbols[place]
+            candle = waiting.popleft()
+            if not waiting:
+                self._due.discard(place)
+            frame, open_ns = self._frames[series], candle.open_ns
+            number = frame.number(open_ns // _MS)
+            bar = ClosedBar(number, open_ns, frame.close_ms(number) * _MS, candle.close)
+            if self._delayed:
+                met = self._met(series, open_ns)
+            deciding.put(k, place, number, candle, met)
+            closed.append((place, candle, bar, self._late(series, bar)))
+            for p in deciding.owners[place]:
+                count += 1
+                if accounts[p].tickets:
+                    deciding.working[p] = accounts[p].live("entry") is not None
+        decided = deciding(len(closed), count)
+        self.bars += len(closed)
         actions: list[Action] = []
         j = 0
-        for place, (bar, _, _, late) in zip(due, closed, strict=True):
+        for place, candle, bar, late in closed:
+            first = j
             for p in deciding.owners[place]:
-                account, made_of = accounts[p], out[j]
-                if made_of[0]:
-                    account.keep(deciding.fresh[j, : int(made_of[0])])
-                made = account.decided(bar, read[p], made_of, self.time_ns, late)
+                account, out = accounts[p], decided[j]
+                if out[0]:
+                    account.keep(deciding.fresh[j, : int(out[0])])
+                made = account.decided(bar, out, self.time_ns, late)
                 if len(made) > 1:
                     self._own(p, made)
-                if account.tickets or deciding.working[p]:
-                    deciding.working[p] = 0
                 actions += made
                 j += 1
-        for place, (bar, row, _, _) in zip(due, closed, strict=True):
-            self._correcting.advanced(place, bar.number, row)
+            self._correcting.advanced(place, bar.number, candle, [out[ROLES_AT:] for out in decided[first:j]])
         return actions
-
-    def _close_next(self, place: int) -> tuple[ClosedBar, Row, float, str]:
-        """Return a series' next closed bar, its fields, the price orders met late in it, why it may be too late."""
-        series, candle = self.together.symbols[place], self._waiting[place].popleft()
-        frame = self._frames[series]
-        number = frame.number(candle.open_ns // _MS)
-        close_ns = frame.close_ms(number) * _MS
-        bar = ClosedBar(number, candle.open_ns, close_ns, candle.close)
-        row = row_of(candle)
-        met = self._met(series, candle.open_ns) if self._delayed else math.nan
-        return bar, row, met, self._late(series, candle.open_ns, close_ns)
 
     def _met(self, series: str, open_ns: int) -> float:
         """Return the price that orders due at a bar's open met late, NaN if none was shown; forget earlier ones."""
@@ -288,14 +277,16 @@ class Loop:
         self._reached[series] = {at: price for at, price in shown.items() if at > open_ns}
         return shown.get(open_ns, math.nan)
 
-    def _late(self, series: str, open_ns: int, close_ns: int) -> str:
+    def _late(self, series: str, bar: ClosedBar) -> str:
         """Return why no entry may follow from a bar; empty if one may."""
         if self._stopping:
             return "the run is ending"
         if series in self.halted:
             return self.halted[series]
-        if self._closed[series] or self.time_ns >= 2 * close_ns - open_ns:
-            return f"it came {(self.time_ns - close_ns) / 1e9:.1f} s after its close, when the next bar was over too"
+        if self._closed[series] or self.time_ns >= 2 * bar.close_ns - bar.open_ns:
+            return (
+                f"it came {(self.time_ns - bar.close_ns) / 1e9:.1f} s after its close, when the next bar was over too"
+            )
         return ""
 
     # --- orders
@@ -374,11 +365,6 @@ def refuse_pairs(setup: Setup) -> None:
 def moment(time_ns: int) -> str:
     """Return a time as text."""
     return to_text(time_ns // _MS)
-
-
-def row_of(candle: Candle) -> Row:
-    """Return the fields of a bar."""
-    return candle.open, candle.high, candle.low, candle.close, candle.volume
 
 
 def prices(candle: Candle | None) -> str:

@@ -163,16 +163,12 @@ class SubAccount:
 
     # --- a bar closed
 
-    def decided(
-        self, bar: ClosedBar, roles: Sequence[float], out: Sequence[float], time_ns: int, late: str
-    ) -> list[Action]:
+    def decided(self, bar: ClosedBar, out: Sequence[float], time_ns: int, late: str) -> list[Action]:
         """Take what was decided at a close, and return what to send.
 
         Parameters
         ----------
         bar : ClosedBar
-        roles : sequence of float
-            Entry, exit, short_entry, short_exit, stop, target, as the program's nodes read them.
         out : sequence of float
             A row of `engine.live.deciding.OUT`.
         time_ns : int
@@ -180,7 +176,8 @@ class SubAccount:
         late : str
             Why no entry may follow from this bar; empty if one may.
         """
-        fresh, equity, quantity, _, due_side, due_quantity, due_close, due_stop, due_target, best = out
+        fresh, equity, quantity, _, side, size, due_close, due_stop, due_target, best = out[:10]
+        entry, leave, short_entry, short_leave, stop, target = out[10:]
         actions: list[Action] = []
         if fresh:
             count = int(self._row["trades"])
@@ -188,7 +185,7 @@ class SubAccount:
         self.bars += 1
         self._recent.append((bar.number, bar.close_ns))
         self._attempts.clear()
-        wanted = due_side * due_quantity if due_side != 0.0 else 0.0
+        wanted = side * size if side != 0.0 else 0.0
         leaves = due_close != 0.0 and quantity != 0.0
         why = ""
         if self._turns:
@@ -200,8 +197,7 @@ class SubAccount:
                 why = "the entry before is not done yet"
             if why:
                 self._row["due_side"], wanted = 0.0, 0.0
-        entry, leave, short_entry, short_leave = (x == x and x != 0.0 for x in roles[:4])
-        wants = (entry, leave, short_entry, short_leave, roles[4], roles[5])
+        wants = (entry != 0.0, leave != 0.0, short_entry != 0.0, short_leave != 0.0, stop, target)
         actions.append(Decided(self.name, bar.open_ns, bar.close_ns, *wants, equity, quantity, wanted, leaves, why))
         if why:
             actions.append(Said("warning", self.name, f"no entry at the close of {bar.open_ns}: {why}"))
@@ -215,12 +211,10 @@ class SubAccount:
         if quantity != 0.0 and self._leaving >= 0:
             actions += self._pursue_exit(time_ns, bar.close)
         if wanted != 0.0:
-            self._due = (due_side, due_stop, due_target)
+            self._due = (side, due_stop, due_target)
             self._close = bar.close
             if quantity != 0.0:
-                self._turns = abs(
-                    wanted
-                )  # sent once the venue has the exit: in turn, whatever becomes of the first try
+                self._turns = abs(wanted)  # sent once the venue has the exit, whatever becomes of its first try
             else:
                 actions.append(self._place("entry", abs(wanted), time_ns, bar.close))
         if quantity != 0.0 and self._leaving < 0 and self.program.trailing:

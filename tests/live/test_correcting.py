@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from engine.graph import Bar, Program, Signals, Strategy, bind, ta
 from engine.graph.together import Together
 from engine.live.actions import Decided, Said
-from engine.live.correcting import Correcting, Row, differ
+from engine.live.correcting import Correcting, differ
 from engine.live.events import CandlesAnswered
 from engine.live.setup import series_of
 from engine.live.subaccount import Terms
@@ -30,20 +31,23 @@ PROGRAMS = (
 )
 
 
-def rows_of(bars: Bars) -> list[Row]:
-    """Return bars as tuples."""
+def candles_of(bars: Bars) -> list[Candle]:
+    """Return bars as candles."""
     columns = [getattr(bars, name).tolist() for name in ("open", "high", "low", "close", "volume")]
-    return list(zip(*columns, strict=True))
+    return [Candle(time * MS, *row) for time, row in zip(bars.time.tolist(), zip(*columns, strict=True), strict=True)]
 
 
-def run(together: Together, bars: dict[int, Row], place: int, correcting: Correcting | None = None) -> list[Any]:
+def run(together: Together, bars: dict[int, Candle], place: int, correcting: Correcting | None = None) -> list[Any]:
     """Advance one series by bars and return what its programs said at each."""
     said = []
-    for number, row in sorted(bars.items()):
-        together.advance(np.array([place]), np.array([number]), np.array([row]))
+    own = [p for p, (symbol, _) in enumerate(together.programs) if symbol == together.symbols[place]]
+    for number, bar in sorted(bars.items()):
+        row = np.array([(bar.open, bar.high, bar.low, bar.close, bar.volume)])
+        together.advance(np.array([place]), np.array([number]), row)
         said.append(together.roles.copy())
         if correcting is not None:
-            correcting.advanced(place, number, row)
+            correcting.advanced(place, number, bar, together.roles[own].tolist())
+            correcting.renew()
     return said
 
 
@@ -53,14 +57,14 @@ def test_programs_go_on_as_if_the_bar_had_always_been_as_corrected(seed: int, co
     rng = np.random.default_rng(seed)
     bars = made_bars(rng, count)
     numbers = bars.number.tolist()
-    played: dict[int, Row] = dict(zip(numbers, rows_of(bars), strict=True))
+    played: dict[int, Candle] = dict(zip(numbers, candles_of(bars), strict=True))
     at = numbers[max(len(numbers) - back, 0)]
     right = dict(played)
     if what == "gone":
         del right[at]
     else:
-        o, h, l, c, v = played[at]
-        right[at] = (o, h * 1.02, l, c * 1.01, v)
+        bar = played[at]
+        right[at] = replace(bar, high=bar.high * 1.02, close=bar.close * 1.01)
         if what == "new":
             del played[at]
     together = Together(PROGRAMS)
@@ -82,7 +86,7 @@ def test_programs_go_on_as_if_the_bar_had_always_been_as_corrected(seed: int, co
     now = dict(zip(sorted(right), (roles[mine] for roles in after), strict=True))
     wanted = any(differ(was.get(n), now.get(n)) for n in sorted({*was, *now}) if n >= at)
     assert bool(told) == wanted
-    more = {max(numbers) + 1: (100.0, 101.0, 99.0, 100.5, 1.0)}
+    more = {max(numbers) + 1: Candle(0, 100.0, 101.0, 99.0, 100.5, 1.0)}
     assert run(together, more, 0, correcting)[-1][mine].tobytes() == run(expected, more, 0)[-1][mine].tobytes()
 
 
@@ -90,7 +94,7 @@ def test_a_bar_further_back_than_what_is_kept_cannot_be_judged() -> None:
     together = Together(PROGRAMS)
     correcting = Correcting(together)
     bars = made_bars(np.random.default_rng(1), 400)
-    played: dict[int, Row] = dict(zip(bars.number.tolist(), rows_of(bars), strict=True))
+    played: dict[int, Candle] = dict(zip(bars.number.tolist(), candles_of(bars), strict=True))
     run(together, played, 0, correcting)
     before = together.checkpoint()
     assert "too far back" in correcting.correct(0, int(bars.number[3]), None)
@@ -149,9 +153,6 @@ def test_a_run_goes_on_where_nothing_would_have_been_decided_otherwise(changes: 
     assert any(one.entry and one.quantity == 0.0 for one in later)
     assert any(one.ordered != 0.0 for one in later) is not halts
     fresh = Together(played.loop.together.programs)
-    rows: dict[int, Row] = {
-        played.loop.rules[played.series].bar.number(c.open_ns // MS): (c.open, c.high, c.low, c.close, c.volume)
-        for c in played.shown[1:]
-    }
-    run(fresh, rows, 0)
+    number = played.loop.rules[played.series].bar.number
+    run(fresh, {number(candle.open_ns // MS): candle for candle in played.shown[1:]}, 0)
     assert fresh.checkpoint() == played.loop.together.checkpoint()
