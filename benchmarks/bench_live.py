@@ -42,7 +42,7 @@ from engine.live.journal import Journal
 from engine.live.loop import Loop
 from engine.live.node import Node
 from engine.live.setup import Setup
-from engine.live.start import load_plan, setup_of
+from engine.live.start import FILLS_NS, load_plan, setup_of
 from engine.live.status import STATUS, status_of, write_status
 from engine.manifest import write_manifest
 from engine.settings import BotSettings, Credentials, ManifestSettings, Secret, VenueSettings
@@ -109,10 +109,11 @@ async def closes(settings: BotSettings, urls: dict[str, str], count: int, *, pap
         plan = load_plan(settings)
         trader = None if paper else exchange
         setup = await setup_of(settings, plan, Store(settings.store), exchange, trader, clock, lambda text: None)
+        setup = replace(setup, terms=replace(setup.terms, fills_ns=FILLS_NS))  # as where time passes by itself
         with Journal(settings.journal) as journal:
             loop = Loop(setup)
             node = Node(loop, exchange, trader, journal, clock, tick_s=0.0, calm_s=0.0)
-            stamps = Stamps(node, exchange.client)
+            stamps = Stamps(node)
             place = settings.journal.parent / STATUS
             gc.collect()
             gc.freeze()
@@ -158,7 +159,8 @@ def stages(stamps: Stamps) -> dict[str, Any]:
         "candle to step": between("parsed", "stepped"),
         "step: decision": quantiles([row["first step"] for row in rows]),
         "decision to journal flushed": between("decided", "journalled"),
-        "journal to request signed (CCXT)": between("journalled", "wire"),
+        "decision to request signed (CCXT, meanwhile)": between("decided", "signed"),
+        "decision to request on the wire": between("decided", "wire"),
         "request to acknowledgement (CCXT, venue)": between("wire", "acknowledged"),
         "state published": quantiles([row["published"] for row in rows]),
         "message to decision": between("raw", "decided"),

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.live.actions import Action, Decided, PlaceOrder
+from engine.live.actions import Action, Decided
 from engine.live.node import Node
 
 __all__ = ["STAGES", "Stamps", "quantiles"]
 
-STAGES = ("raw", "parsed", "stepped", "decided", "journalled", "wire", "acknowledged")
+STAGES = ("raw", "parsed", "stepped", "decided", "journalled", "signed", "wire", "acknowledged")
 now = time.perf_counter_ns
 
 
@@ -23,14 +23,13 @@ class Stamps:
     Parameters
     ----------
     node : Node
-    client : ccxt.pro exchange
     """
 
-    def __init__(self, node: Node, client: Any) -> None:
+    def __init__(self, node: Node) -> None:
         self.rows: list[dict[str, int]] = []
         self.at: dict[str, int] = {}
         self.armed = False
-        self._wrap_client(client)
+        self._wrap_client()
         self._wrap_node(node)
 
     def begin(self) -> None:
@@ -53,26 +52,34 @@ class Stamps:
         if self.armed:
             self.at[stage] = now()
 
-    def _wrap_client(self, client: Any) -> None:
+    def _wrap_client(self) -> None:
         from ccxt.async_support.base.ws.client import Client
 
-        whole, fetch = Client.handle_message, client.fetch
+        whole = Client.handle_message
 
         def handle(stream: Any, message: Any) -> Any:
             self.first("raw")
             return whole(stream, message)
 
-        async def sent(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-            if method == "POST":
-                self.first("wire")
-                self.last("sent")
-            return await fetch(url, method, headers, body)
-
         Client.handle_message = handle
-        client.fetch = sent
 
     def _wrap_node(self, node: Node) -> None:
-        see, step, do, seen = node._see, node.loop.step, node._do, node._seen
+        see, step, append, seen = node._see, node.loop.step, node._append, node._seen
+        if node.venue is not None:
+            leave, send = node.venue._leave, node.venue._send
+
+            async def signed(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+                if method == "POST":
+                    self.first("signed")
+                return await leave(url, method, headers, body)
+
+            async def sent(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+                if method == "POST":
+                    self.first("wire")
+                    self.last("sent")
+                return await send(url, method, headers, body)
+
+            node.venue.client.fetch, node.venue._send = signed, sent
 
         def saw(series: str, candles: Any) -> None:
             self.first("parsed")
@@ -89,16 +96,17 @@ class Stamps:
                 self.last("decided")
             return actions
 
-        def did(action: Action) -> None:
-            if isinstance(action, PlaceOrder):
+        def appended(entries: Any, durable: bool) -> int:
+            found = append(entries, durable)
+            if durable:
                 self.first("journalled")
-            do(action)
+            return found
 
         def heard(reports: Any) -> None:
             self.last("acknowledged")
             seen(reports)
 
-        node._see, node.loop.step, node._do, node._seen = saw, stepped, did, heard  # type: ignore[method-assign]
+        node._see, node.loop.step, node._append, node._seen = saw, stepped, appended, heard  # type: ignore[method-assign]
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:

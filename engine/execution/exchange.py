@@ -8,9 +8,11 @@ quantities down, so that an order is never larger than it was asked for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final
 
@@ -20,7 +22,7 @@ from engine.execution.contracts import in_base, to_contracts
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
 from engine.execution.outcome import Call, Told, outcome_of
 from engine.execution.trade_candles import TradeCandles
-from parquet_store.errors import Failed, Refuse, Usage, unknown
+from parquet_store.errors import Failed, Halt, Refuse, Usage, unknown
 
 __all__ = ["Exchange"]
 
@@ -28,6 +30,7 @@ __all__ = ["Exchange"]
 BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "binanceusdm": "origClientOrderId", "okx": "clOrdId"}
 BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_ids"}
 PAUSES_S: Final = (0.5, 2.0)  # between tries to reach a venue
+WRITTEN: ContextVar[asyncio.Future[Any] | None] = ContextVar("WRITTEN", default=None)  # before a task's requests leave
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
 
 
@@ -44,6 +47,7 @@ class Exchange:
 
     def __init__(self, client: Any, secrets: tuple[str, ...] = ()) -> None:
         self.client, self.venue = client, str(client.id)
+        self._send, client.fetch = client.fetch, self._leave
         self._secrets = secrets
         self._built: dict[tuple[str, str], TradeCandles] = {}
         self._algos: okx.Orders | usdm.Orders | None = None  # where an order that waits for a price has another id
@@ -69,6 +73,24 @@ class Exchange:
             await asyncio.sleep(pause_s)
         await self.client.close()
         raise Failed(f"{what}: it cannot be reached: look at the network, the URLs under [venue] and its status page")
+
+    @contextlib.contextmanager
+    def after(self, written: asyncio.Future[Any] | None) -> Iterator[None]:
+        """Prepare what is asked in this block at once, and let it leave when something is written, else never."""
+        token = WRITTEN.set(written)
+        try:
+            yield
+        finally:
+            WRITTEN.reset(token)
+
+    async def _leave(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        """Send a request that CCXT has signed."""
+        written = WRITTEN.get()
+        if written is not None:
+            if not written.done():
+                await asyncio.wait([written])
+            written.result()
+        return await self._send(url, method, headers, body)
 
     async def reconnect(self) -> None:
         """Close every stream, so that whoever watches one hears that it was cut, and connects anew."""
@@ -392,6 +414,8 @@ class Exchange:
     async def _ask(self, call: Awaitable[Any], kind: Call, symbol: str = "", client_id: str = "") -> Any:
         try:
             return await call
+        except Halt:  # what had to be written before cannot be: nothing has left
+            raise
         except Exception as error:  # noqa: BLE001  (a fault of the program is told too: it stops trading)
             headers = getattr(self.client, "last_response_headers", None)
             now_ns = self.client.milliseconds() * 1_000_000

@@ -189,8 +189,8 @@ class Journal:
         if durable != self._synchronous:
             connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._synchronous = durable
-        if len(rows) == 1:  # a statement of its own is a transaction
-            connection.execute(INSERT, rows[0])
+        if len(rows) <= MOST_ROWS:  # a statement of its own is a transaction, and other threads run between statements
+            connection.execute(INSERT + ROW * (len(rows) - 1), [value for row in rows for value in row])
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -214,6 +214,8 @@ class Journal:
 
 
 INSERT = f"INSERT INTO entries ({COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+ROW = ", (?, ?, ?, ?, ?)"
+MOST_ROWS = 16  # of one statement
 RESTORE = "restore the file from a copy; nothing after that entry can be trusted"
 
 

@@ -1,14 +1,16 @@
 """What runs the loop: streams and answers in, journal, actions out; asyncio on one thread, the journal on another.
 
-One consumer takes all events that are there, steps, writes events and actions to the journal, and only then lets the
-actions go.  Orders of one sub-account leave in order, those of several side by side.  A call's failure comes back as
-an event, told by `engine.execution.outcome`; nothing is repeated here.
+One consumer takes all events that are there, steps, hands events and actions to the journal, and does the actions.  An
+order is prepared and signed meanwhile, and leaves when the journal is flushed.  Orders of one sub-account leave in
+turn, those of several side by side; what only confirms candles waits for them.  A call's failure comes back as an
+event, told by `engine.execution.outcome`; nothing is repeated here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -50,6 +52,8 @@ __all__ = ["Node"]
 _MS: Final = 1_000_000
 SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
 ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
+TURN_S: Final = 1e-4  # after which the journal's thread gets its turn while an order is signed
+FIRST_S: Final = 0.05  # how long a question for candles lets orders go first
 WAIT_S, MOST_WAIT_S = 0.25, 30.0  # before an order is tried again: where the venue names no time, and at most
 BACKOFF_S: Final = (0.05, 0.2, 1.0, 2.0, 5.0)
 
@@ -165,6 +169,8 @@ class Node:
         LockstepError
             Of whatever ended the run: the journal cannot be written, a step wrote past its memory.
         """
+        turns_s = sys.getswitchinterval()
+        sys.setswitchinterval(TURN_S)
         try:
             await self._run(until)
         except BaseExceptionGroup as group:
@@ -175,6 +181,8 @@ class Node:
             if first is None:
                 raise
             raise first from None
+        finally:
+            sys.setswitchinterval(turns_s)
         if self._fault is not None:
             raise self._fault
 
@@ -217,10 +225,8 @@ class Node:
                     actions = self.loop.step(batch)
                     sends = any(isinstance(action, SENDS) for action in actions)
                     writing = self._write(batch, actions, durable=sends)
-                    if sends:
-                        await writing
                     for action in actions:
-                        self._do(action)
+                        self._do(action, writing)
                 finally:
                     self._busy = False
                 if actions and self.listener is not None:
@@ -331,7 +337,7 @@ class Node:
 
     # --- actions
 
-    def _do(self, action: Action) -> None:
+    def _do(self, action: Action, written: asyncio.Future[int]) -> None:
         if isinstance(action, FetchCandles):
             self._call(self._fetch(action))
         elif isinstance(action, Reconnect):
@@ -342,7 +348,7 @@ class Node:
             request = action.stop if isinstance(action, PlacePair) else action.request
             owner = self.loop.owner(request.client_id)
             before = self._chains.get(owner)
-            self._chains[owner] = task = self._call(self._after(before, self._order(self.venue, action)))
+            self._chains[owner] = task = self._call(self._after(before, self._order(self.venue, action, written)))
             task.add_done_callback(lambda done: self._chains.pop(owner) if self._chains.get(owner) is done else None)
 
     def _call(self, call: Any) -> asyncio.Task[None]:
@@ -359,6 +365,8 @@ class Node:
 
     async def _fetch(self, action: FetchCandles) -> None:
         symbol, timeframe = self.symbols[action.series]
+        if self._chains:
+            await asyncio.wait(self._chains.values(), timeout=FIRST_S)
         sent_ns, failures = self.clock.now_ns(), 0
         while True:
             try:
@@ -376,24 +384,30 @@ class Node:
         self.put(CandlesAnswered(action.series, found, action.from_ns, action.to_ns, sent_ns, whole, now_ns))
 
     async def _order(
-        self, venue: Exchange, action: PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills
+        self,
+        venue: Exchange,
+        action: PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills,
+        written: asyncio.Future[int],
     ) -> None:
         request = action.stop if isinstance(action, PlacePair) else action.request
         call: Any = "find"
         try:
             if isinstance(action, PlaceOrder):
                 call = "place"
-                self._seen([await venue.place(request)])
+                with venue.after(written):
+                    self._seen([await venue.place(request)])
             elif isinstance(action, PlacePair):
                 call = "place"
-                self._seen(await venue.place_pair(action.stop, action.target))
+                with venue.after(written):
+                    self._seen(await venue.place_pair(action.stop, action.target))
             elif isinstance(action, FetchFills):
                 fills = tuple(await venue.fills_of(request.symbol, action.venue_id))
                 self.put(FillsSeen(fills, self.clock.now_ns()))
             else:
                 if isinstance(action, CancelOrder):
                     call = "cancel"
-                    await venue.cancel(request.symbol, action.venue_id, request.client_id)
+                    with venue.after(written):
+                        await venue.cancel(request.symbol, action.venue_id, request.client_id)
                     call = "find"
                 found = await venue.find(request)
                 if found is None:

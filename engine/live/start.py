@@ -27,6 +27,7 @@ __all__ = ["Plan", "clock_of", "load_plan", "setup_of"]
 
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
+FILLS_NS: Final = 500_000_000  # they come within milliseconds of their order
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ async def setup_of(
         behind = Timeframe.parse(frame).number(now_ms) - 1 - Timeframe.parse(frame).number(lasts[series].open_ns // _MS)
         if behind > 0:
             say(f"{series}: the venue has no bar for the last {behind}; they are asked for while it runs")
+    played = isinstance(clock, PlayedClock)  # no time passes in which a stream could tell
     equity = await equity_of(settings, venue, placed[0][2])
     placements = [
         Placement(
@@ -189,6 +191,7 @@ async def setup_of(
             deadline_ns=int(settings.orders.deadline_seconds * _SECOND),
             pairs=venue is not None and venue.pairs,
             latency_ns=int(settings.paper.latency_seconds * _SECOND) if venue is None else 0,
+            fills_ns=0 if venue is None or played or not venue.streams_fills else FILLS_NS,
         ),
     )
 

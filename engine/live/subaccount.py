@@ -53,6 +53,8 @@ class Terms:
         Whether the venue takes a stop and a target of which one cancels the other.
     latency_ns : int
         On paper: how long after a bar's open an order of the close before it fills, at the price of then.
+    fills_ns : int
+        How long the stream is waited for to tell the fills of an order that has filled, before they are asked for.
     """
 
     spot: bool = True
@@ -61,6 +63,7 @@ class Terms:
     deadline_ns: int = 20 * _SECOND
     pairs: bool = True
     latency_ns: int = 0
+    fills_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -331,7 +334,7 @@ class SubAccount:
         ticket = self.tickets[report.client_id]
         ticket.reports(report)
         if ticket.untold:
-            return [FetchFills(ticket.request, ticket.venue_id, ticket.sent_ns)]
+            return self._untold(ticket, time_ns)
         if ticket.live and ticket.cancelling:
             ticket.standing += ticket.cancel_sent
             if not ticket.cancel_sent or ticket.standing >= MOST_STANDING:
@@ -340,6 +343,14 @@ class SubAccount:
             ticket.ask_ns = ticket.ask_ns or time_ns + 2 * _SECOND
             return []
         return [*self._progress(ticket, time_ns), *self._turn(time_ns)]
+
+    def _untold(self, ticket: Ticket, time_ns: int) -> list[Action]:
+        """Ask for the fills of an order, unless the stream still has time to tell them."""
+        ticket.untold_ns = ticket.untold_ns or time_ns
+        if time_ns < ticket.untold_ns + self.terms.fills_ns:
+            return []
+        ticket.untold_ns = time_ns
+        return [FetchFills(ticket.request, ticket.venue_id, ticket.sent_ns)]
 
     def _turn(self, time_ns: int) -> list[Action]:
         """Send the entry of a reversal, if the venue has the exit before it: a limit exit must have filled."""
@@ -387,6 +398,8 @@ class SubAccount:
                 self._enter(ticket, fees[1], fill.time_ns)
             else:
                 actions += self._leave(ticket, fill, fees[0])
+        if not ticket.untold:
+            ticket.untold_ns = 0
         if ticket.status in ("sent", "unknown", "open") and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
             ticket.status = "filled"
         actions += self._progress(ticket, time_ns)
@@ -456,6 +469,8 @@ class SubAccount:
             if ticket.ask_ns and time_ns >= ticket.ask_ns:
                 ticket.ask_ns = 0
                 actions.append(FindOrder(ticket.request))
+            if self.terms.fills_ns and ticket.untold:
+                actions += self._untold(ticket, time_ns)
         return actions
 
     # --- what follows

@@ -64,6 +64,9 @@ class Ticket:
         How often the venue said that it knows no such order.
     ask_ns : int
         When to ask for it again, 0 for never.
+    untold_ns : int
+        Since when the venue has filled more of it than its fills that were told, or they were last asked for; 0: it
+        has not.
     deadline_ns : int
         When to cancel it, 0 for never.
     position : int
@@ -87,6 +90,7 @@ class Ticket:
     failures: int = 0
     absent: int = 0
     ask_ns: int = 0
+    untold_ns: int = 0
     deadline_ns: int = 0
     position: int = 0
     fills: set[str] = field(default_factory=set)
