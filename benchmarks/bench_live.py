@@ -41,9 +41,10 @@ from engine.live.events import CandlesAnswered, CandlesStreamed, ClockAdvanced
 from engine.live.journal import Journal
 from engine.live.loop import Loop
 from engine.live.node import Node
+from engine.live.pace import unhindered
 from engine.live.setup import Setup
 from engine.live.start import FILLS_NS, load_plan, setup_of
-from engine.live.status import STATUS, status_of, write_status
+from engine.live.status import STATUS, snapshot, write_status
 from engine.manifest import write_manifest
 from engine.settings import BotSettings, Credentials, ManifestSettings, Secret, VenueSettings
 from engine.strategies import find_strategy
@@ -115,27 +116,27 @@ async def closes(settings: BotSettings, urls: dict[str, str], count: int, *, pap
             node = Node(loop, exchange, trader, journal, clock, tick_s=0.0, calm_s=0.0)
             stamps = Stamps(node)
             place = settings.journal.parent / STATUS
-            gc.collect()
-            gc.freeze()
 
             async def drive() -> None:
                 await asyncio.sleep(0.5)
                 for _ in range(count + 10):
                     stamps.begin()
-                    told = await half("open")
-                    if not told["played"]:
+                    opened = await half("open")
+                    if not opened["played"]:
                         break
-                    clock.set(told["time"] * _MS)
-                    await shown(node, told)
+                    clock.set(opened["time"] * _MS)
+                    await shown(node, opened)
                     await node.settled()
                     began = time.perf_counter_ns()
-                    write_status(place, status_of(loop, "live", clock.now_ns(), running=True, lags_ns={}))
+                    told = snapshot(loop, "live", clock.now_ns(), running=True, lags_ns={})
+                    stamps.note("snapshot", time.perf_counter_ns() - began)
+                    await asyncio.to_thread(write_status, place, told)
                     stamps.end(time.perf_counter_ns() - began)
-                    told = await half("close")
-                    await shown(node, told)
+                    await shown(node, await half("close"))
                     await node.settled()
 
-            await node.run(drive())
+            with unhindered():
+                await node.run(drive())
     return stamps, setup
 
 
@@ -162,6 +163,7 @@ def stages(stamps: Stamps) -> dict[str, Any]:
         "decision to request signed (CCXT, meanwhile)": between("decided", "signed"),
         "decision to request on the wire": between("decided", "wire"),
         "request to acknowledgement (CCXT, venue)": between("wire", "acknowledged"),
+        "state noted, on the loop's thread": quantiles([row["snapshot"] for row in rows]),
         "state published": quantiles([row["published"] for row in rows]),
         "message to decision": between("raw", "decided"),
         "message to acknowledgement": between("raw", "acknowledged"),
@@ -269,6 +271,7 @@ def at_once(stamps: Stamps, warm: int = 10) -> dict[str, Any]:
         "closes": len(rows),
         "first message to last decision": quantiles([row["decided"] - row["raw"] for row in rows]),
         "first message to last candle parsed (CCXT)": quantiles([row["all parsed"] - row["raw"] for row in rows]),
+        "state noted, on the loop's thread": quantiles([row["snapshot"] for row in rows]),
         "state published": quantiles([row["published"] for row in rows]),
     }
     if all("sent" in row for row in rows):

@@ -42,6 +42,10 @@ class Stamps:
         self.at["published"] = published_ns
         self.rows.append(self.at)
 
+    def note(self, stage: str, took_ns: int) -> None:
+        """Keep how long something took."""
+        self.at[stage] = took_ns
+
     def first(self, stage: str) -> None:
         """Stamp a stage the first time it comes."""
         if self.armed and stage not in self.at:

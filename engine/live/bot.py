@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -24,8 +23,9 @@ from engine.live.left import refuse_left
 from engine.live.lockstep import Lockstep
 from engine.live.loop import Loop
 from engine.live.node import Node
+from engine.live.pace import unhindered
 from engine.live.start import clock_of, load_plan, setup_of
-from engine.live.status import STATUS, status_of, write_status
+from engine.live.status import STATUS, snapshot, write_status
 from engine.settings import BotSettings, Credentials, load_credentials, refuse_unsafe
 from parquet_store import Store
 
@@ -142,22 +142,19 @@ async def run_bot(
         )
         place = settings.journal.parent / STATUS
 
-        def told(running: bool) -> dict[str, Any]:
-            return status_of(loop, settings.mode, clock.now_ns(), running=running, lags_ns=lags)
+        def told(running: bool) -> Callable[[], dict[str, Any]]:
+            return snapshot(loop, settings.mode, clock.now_ns(), running=running, lags_ns=lags)
 
         until = None
         if control and isinstance(clock, PlayedClock):
             until = driven(Lockstep(node, control, clock), bars, progress)
-        gc.collect()
-        gc.freeze()
         asyncio.get_running_loop().set_exception_handler(hearing(node, say))
         publishing = asyncio.create_task(published(place, told))
         try:
-            with stopping_by_signal(node):
+            with stopping_by_signal(node), unhindered():
                 await node.run(until)
         finally:
             publishing.cancel()
-            gc.unfreeze()
             await asyncio.to_thread(write_status, place, told(False))
         await asyncio.to_thread(journal.append, clock.now_ns(), "ended", {"bars": loop.bars}, True)
         return Result(loop, loop.bars, journal.sequence)
@@ -200,7 +197,7 @@ def hearing(node: Node, say: Callable[[str], None]) -> Callable[[asyncio.Abstrac
     return heard
 
 
-async def published(place: Path, told: Callable[[bool], dict[str, Any]]) -> None:
+async def published(place: Path, told: Callable[[bool], Callable[[], dict[str, Any]]]) -> None:
     """Write the status again and again, on another thread."""
     while True:
         await asyncio.to_thread(write_status, place, told(True))

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from numpy.typing import NDArray
+
 from engine.execution.orders import Fill
 from engine.graph.together import Together
 from engine.live.actions import Action, FetchCandles, FindOrder, PlaceOrder, PlacePair, Reconnect, Said
@@ -44,6 +46,7 @@ from pipelines.candles import Candle
 __all__ = ["Loop"]
 
 _MS: Final = 1_000_000
+RECENT: Final = 8  # closed bars of a series that fills are dated by
 ROLES_AT: Final = OUT.index("entry")
 
 
@@ -81,14 +84,22 @@ class Loop:
         self._correcting = Correcting(self.together)
         self._delayed = terms.paper and terms.latency_ns > 0
         self._deciding = Deciding(self.together, held, paper=terms.paper, delayed=self._delayed)
+        feed = setup.feed
+        frames = {one.series: Timeframe.parse(one.timeframe) for one in setup.placements}
+        self._recent: dict[str, deque[ClosedBar]] = {series: deque(maxlen=RECENT) for series in frames}
         self.accounts = tuple(
             SubAccount(
-                one.name, one.symbol, one.program, one.digest, one.costs, terms, self._deciding.accounts[k : k + 1]
+                one.name,
+                one.symbol,
+                one.program,
+                one.digest,
+                one.costs,
+                terms,
+                self._deciding.accounts[k : k + 1],
+                self._recent[one.series],
             )
             for k, one in enumerate(setup.placements)
         )
-        feed = setup.feed
-        frames = {one.series: Timeframe.parse(one.timeframe) for one in setup.placements}
         self.rules = {
             series: ClosingRule(
                 frame,
@@ -146,6 +157,11 @@ class Loop:
                 actions += self._own(k, self.accounts[k].bar_opened(price, self.time_ns))
         self._opened.clear()
         return actions
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """The accounts as one array of ``engine.simulate.account.ACCOUNT``, in the order of ``accounts``."""
+        return self._deciding.accounts
 
     def owner(self, client_id: str) -> int:
         """Return which account an order belongs to, -1 if to none."""
@@ -255,16 +271,16 @@ class Loop:
         self.bars += len(closed)
         actions: list[Action] = []
         j = 0
+        time_ns = self.time_ns
         for place, candle, bar, late in closed:
             first = j
+            self._recent[symbols[place]].append(bar)
             for p in deciding.owners[place]:
-                account, out = accounts[p], decided[j]
+                out = decided[j]
                 if out[0]:
-                    account.keep(deciding.fresh[j, : int(out[0])])
-                made = account.decided(bar, out, self.time_ns, late)
-                if len(made) > 1:
-                    self._own(p, made)
-                actions += made
+                    accounts[p].keep(deciding.fresh[j, : int(out[0])])
+                made = accounts[p].decided(bar, out, time_ns, late)
+                actions += made if len(made) == 1 else self._own(p, made)
                 j += 1
             self._correcting.advanced(place, bar.number, candle, [out[ROLES_AT:] for out in decided[first:j]])
         return actions

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -20,12 +19,15 @@ from engine.execution.outcome import Told
 from engine.live.actions import (
     Action,
     CancelOrder,
+    Decided,
     FetchCandles,
     FetchFills,
     FindOrder,
     PlaceOrder,
     PlacePair,
     Reconnect,
+    Said,
+    Traded,
 )
 from engine.live.clock import Clock
 from engine.live.events import (
@@ -51,9 +53,11 @@ __all__ = ["Node"]
 
 _MS: Final = 1_000_000
 SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
+TOLD: Final = frozenset((Decided, Traded, Said))  # nothing is to be done about them
 ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
-TURN_S: Final = 1e-4  # after which the journal's thread gets its turn while an order is signed
-FIRST_S: Final = 0.05  # how long a question for candles lets orders go first
+SOON_S: Final = 0.005  # how long what sends nothing may wait to be written with what follows
+FIRST_S: Final = 0.05  # how long a question for candles lets orders and streams go first
+QUIET_S: Final = 0.002  # after which the streams have shown what closed
 WAIT_S, MOST_WAIT_S = 0.25, 30.0  # before an order is tried again: where the venue names no time, and at most
 BACKOFF_S: Final = (0.05, 0.2, 1.0, 2.0, 5.0)
 
@@ -107,6 +111,9 @@ class Node:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, tuple[Candle, float]] = {}
         self._writer = ThreadPoolExecutor(1, "journal")
+        self._unwritten: list[tuple[int, str, Sequence[Any]]] = []
+        self._soon: asyncio.TimerHandle | None = None
+        self._shown_s = 0.0  # when the streams last showed a candle
         self._group: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
         self._fault: BaseException | None = None
@@ -169,8 +176,6 @@ class Node:
         LockstepError
             Of whatever ended the run: the journal cannot be written, a step wrote past its memory.
         """
-        turns_s = sys.getswitchinterval()
-        sys.setswitchinterval(TURN_S)
         try:
             await self._run(until)
         except BaseExceptionGroup as group:
@@ -181,8 +186,6 @@ class Node:
             if first is None:
                 raise
             raise first from None
-        finally:
-            sys.setswitchinterval(turns_s)
         if self._fault is not None:
             raise self._fault
 
@@ -212,6 +215,8 @@ class Node:
                 for task in (*tasks, *self._watchers.values()):
                     task.cancel()
         finally:
+            if self._soon is not None:
+                self._hand_over()
             self._group = None
             self._writer.shutdown()
 
@@ -224,26 +229,37 @@ class Node:
                 try:
                     actions = self.loop.step(batch)
                     sends = any(isinstance(action, SENDS) for action in actions)
-                    writing = self._write(batch, actions, durable=sends)
+                    self._write(batch, actions)
+                    written = self._hand_over(durable=True) if sends else None
                     for action in actions:
-                        self._do(action, writing)
+                        if type(action) not in TOLD:
+                            self._do(action, written)
                 finally:
                     self._busy = False
                 if actions and self.listener is not None:
                     self.listener(actions, self.loop.time_ns)
             self._calm.set()
 
-    def _write(self, batch: Sequence[Event], actions: Sequence[Action], *, durable: bool) -> asyncio.Future[int]:
-        """Hand a step to the journal's thread; a fault there ends the run, whoever waits for it."""
+    def _write(self, batch: Sequence[Event], actions: Sequence[Action]) -> None:
+        """Have a step written soon: with the next ones, or with the next that sends something."""
         time_ns = self.loop.time_ns
-        entries: list[tuple[int, str, list[Any]]] = [(time_ns, "events", list(batch))]
+        self._unwritten.append((time_ns, "events", batch))
         if actions:
-            entries.append((time_ns, "actions", list(actions)))
+            self._unwritten.append((time_ns, "actions", actions))
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(SOON_S, self._hand_over)
+
+    def _hand_over(self, *, durable: bool = False) -> asyncio.Future[int]:
+        """Give the journal's thread what is to be written; a fault there ends the run, whoever waits for it."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        entries, self._unwritten = self._unwritten, []
         made = asyncio.get_running_loop().run_in_executor(self._writer, self._append, entries, durable)
         made.add_done_callback(self._written)
         return made
 
-    def _append(self, entries: list[tuple[int, str, list[Any]]], durable: bool) -> int:
+    def _append(self, entries: Sequence[tuple[int, str, Sequence[Any]]], durable: bool) -> int:
         packed = [(at, kind, [pack(one) for one in body]) for at, kind, body in entries]
         return self.journal.append_many(packed, durable)
 
@@ -281,7 +297,7 @@ class Node:
         if not candles:
             return
         held, newest = self._held.get(series), max(candles, key=lambda candle: candle.open_ns)
-        now = asyncio.get_running_loop().time()
+        self._shown_s = now = asyncio.get_running_loop().time()
         self.latest[series] = newest
         self._news.set()
         if held is not None and len(candles) == 1 and newest.open_ns == held[0].open_ns and now < held[1] + self.calm_s:
@@ -337,7 +353,7 @@ class Node:
 
     # --- actions
 
-    def _do(self, action: Action, written: asyncio.Future[int]) -> None:
+    def _do(self, action: Action, written: asyncio.Future[int] | None) -> None:
         if isinstance(action, FetchCandles):
             self._call(self._fetch(action))
         elif isinstance(action, Reconnect):
@@ -365,8 +381,7 @@ class Node:
 
     async def _fetch(self, action: FetchCandles) -> None:
         symbol, timeframe = self.symbols[action.series]
-        if self._chains:
-            await asyncio.wait(self._chains.values(), timeout=FIRST_S)
+        await self._unhurried()
         sent_ns, failures = self.clock.now_ns(), 0
         while True:
             try:
@@ -383,11 +398,22 @@ class Node:
         now_ns = self.clock.now_ns()
         self.put(CandlesAnswered(action.series, found, action.from_ns, action.to_ns, sent_ns, whole, now_ns))
 
+    async def _unhurried(self) -> None:
+        """Wait a moment for orders under way, and until the streams have shown what they show at a close."""
+        running = asyncio.get_running_loop()
+        end = running.time() + FIRST_S
+        if self._chains:
+            await asyncio.wait(self._chains.values(), timeout=FIRST_S)
+        shown_s = -1.0
+        while self._shown_s != shown_s and running.time() < end:
+            shown_s = self._shown_s
+            await asyncio.sleep(QUIET_S)
+
     async def _order(
         self,
         venue: Exchange,
         action: PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills,
-        written: asyncio.Future[int],
+        written: asyncio.Future[int] | None,
     ) -> None:
         request = action.stop if isinstance(action, PlacePair) else action.request
         call: Any = "find"

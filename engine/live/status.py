@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from engine.live.loop import Loop
+from engine.live.ticket import Ticket
 from parquet_store.errors import Failed, Usage
 from parquet_store.write import telling_disk_errors, write_whole
 
-__all__ = ["STATUS", "read_status", "status_of", "write_status"]
+__all__ = ["STATUS", "read_status", "snapshot", "write_status"]
 
 STATUS: Final = "status.json"
+COLUMNS: Final = ("equity", "cash", "quantity", "entry_price", "stop", "target", "trades")
 _S: Final = 1e9
 
 
-def status_of(loop: Loop, mode: str, now_ns: int, *, running: bool, lags_ns: dict[str, int]) -> dict[str, Any]:
-    """Return what is held and ordered, the last bars, and how far each series is behind.
+def snapshot(
+    loop: Loop, mode: str, now_ns: int, *, running: bool, lags_ns: dict[str, int]
+) -> Callable[[], dict[str, Any]]:
+    """Take note of what is held and ordered, the last bars, and how far each series is behind.
+
+    Only what changes is copied, a column at a time, so that the loop waits for microseconds; call what is returned
+    on any thread.
 
     Parameters
     ----------
@@ -30,7 +38,16 @@ def status_of(loop: Loop, mode: str, now_ns: int, *, running: bool, lags_ns: dic
     running : bool
     lags_ns : dict of str to int
         By series: from the close of the last bar to its decision, ns.
+
+    Returns
+    -------
+    callable
+        Returns the status as plain data.
     """
+    rows, placements, bars = loop.rows, loop.setup.placements, loop.bars
+    columns = [rows[name].tolist() for name in COLUMNS]
+    said = [(one.name, one.symbol, one.bars, one.halted) for one in loop.accounts]
+    orders = {k: [order_of(t) for t in one.tickets.values()] for k, one in enumerate(loop.accounts) if one.tickets}
     series = {}
     for name, rule in loop.rules.items():
         waiting = rule.waiting
@@ -41,49 +58,54 @@ def status_of(loop: Loop, mode: str, now_ns: int, *, running: bool, lags_ns: dic
             "waiting": waiting.reason if waiting else "",
             "halted": loop.halted.get(name, ""),
         }
-    accounts = []
-    for account, placement in zip(loop.accounts, loop.setup.placements, strict=True):
-        row = account.account[0]
-        accounts.append(
+
+    def told() -> dict[str, Any]:
+        accounts = [
             {
-                "name": account.name,
-                "symbol": account.symbol,
-                "series": placement.series,
-                "manifest": placement.digest,
-                "equity": account.equity,
-                "cash": float(row["cash"]),
-                "quantity": account.quantity,
-                "entry_price": float(row["entry_price"]) if account.quantity else None,
-                "stop": number(row["stop"]),
-                "target": number(row["target"]),
-                "trades": int(row["trades"]),
-                "bars": account.bars,
-                "halted": account.halted,
-                "orders": [
-                    {
-                        "client_id": ticket.request.client_id,
-                        "venue_id": ticket.venue_id,
-                        "leg": ticket.leg,
-                        "side": ticket.request.side,
-                        "kind": ticket.request.kind,
-                        "quantity": ticket.request.quantity,
-                        "filled": ticket.filled,
-                        "price": number(ticket.request.price),
-                        "stop_price": number(ticket.request.stop_price),
-                        "status": ticket.status,
-                    }
-                    for ticket in account.tickets.values()
-                ],
+                "name": name,
+                "symbol": symbol,
+                "series": placed.series,
+                "manifest": placed.digest,
+                "equity": equity,
+                "cash": cash,
+                "quantity": quantity,
+                "entry_price": price if quantity else None,
+                "stop": number(stop),
+                "target": number(target),
+                "trades": trades,
+                "bars": digested,
+                "halted": halted,
+                "orders": orders.get(k, []),
             }
-        )
+            for k, (placed, (name, symbol, digested, halted), (equity, cash, quantity, price, stop, target, trades))
+            in enumerate(zip(placements, said, zip(*columns, strict=True), strict=True))
+        ]  # fmt: skip
+        return {
+            "mode": mode,
+            "running": running,
+            "pid": os.getpid(),
+            "time_ns": now_ns,
+            "bars": bars,
+            "series": series,
+            "accounts": accounts,
+        }
+
+    return told
+
+
+def order_of(ticket: Ticket) -> dict[str, Any]:
+    """Return a live order as plain data."""
     return {
-        "mode": mode,
-        "running": running,
-        "pid": os.getpid(),
-        "time_ns": now_ns,
-        "bars": loop.bars,
-        "series": series,
-        "accounts": accounts,
+        "client_id": ticket.request.client_id,
+        "venue_id": ticket.venue_id,
+        "leg": ticket.leg,
+        "side": ticket.request.side,
+        "kind": ticket.request.kind,
+        "quantity": ticket.request.quantity,
+        "filled": ticket.filled,
+        "price": number(ticket.request.price),
+        "stop_price": number(ticket.request.stop_price),
+        "status": ticket.status,
     }
 
 
@@ -92,9 +114,9 @@ def number(value: Any) -> float | None:
     return float(value) if value == value else None
 
 
-def write_status(path: Path, status: dict[str, Any]) -> None:
-    """Write a status, whole."""
-    body = orjson.dumps(status)
+def write_status(path: Path, told: Callable[[], dict[str, Any]]) -> None:
+    """Write what `snapshot` took note of, whole."""
+    body = orjson.dumps(told())
     with telling_disk_errors(path.parent):
         write_whole(path, lambda file: file.write(body))
 

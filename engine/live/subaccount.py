@@ -92,6 +92,8 @@ class SubAccount:
     terms : Terms
     account : ndarray of ``ACCOUNT``, shape (1,)
         Where the account is kept: a row of `engine.live.deciding.Deciding`.
+    recent : deque of ClosedBar
+        The last bars of its series, kept by the caller.
 
     Attributes
     ----------
@@ -115,6 +117,7 @@ class SubAccount:
         costs: Costs,
         terms: Terms,
         account: NDArray[Any],
+        recent: deque[ClosedBar],
     ) -> None:
         self.name, self.symbol, self.program, self.digest = name, symbol, program, digest
         self.base = symbol.partition("/")[0]
@@ -125,7 +128,7 @@ class SubAccount:
         self.tickets: dict[str, Ticket] = {}
         self.halted = ""
         self.again_ns = 0
-        self._recent: deque[tuple[int, int]] = deque(maxlen=8)  # number and close time of the last bars
+        self._recent = recent
         self._attempts: dict[tuple[int, Leg], int] = {}
         self._position = 0  # how many were entered
         self._early: list[tuple[Ticket, list[Fill]]] = []  # fills of a reversal told before those that close
@@ -179,29 +182,33 @@ class SubAccount:
         late : str
             Why no entry may follow from this bar; empty if one may.
         """
-        fresh, equity, quantity, _, side, size, due_close, due_stop, due_target, best = out[:10]
-        entry, leave, short_entry, short_leave, stop, target = out[10:]
+        (
+            fresh, equity, quantity, _, side, size, due_close, due_stop, due_target, best,
+            entry, leave, short_entry, short_leave, stop, target,
+        ) = out  # fmt: skip
         actions: list[Action] = []
         if fresh:
             count = int(self._row["trades"])
             actions += [self._traded(k) for k in range(count - int(fresh), count)]
         self.bars += 1
-        self._recent.append((bar.number, bar.close_ns))
-        self._attempts.clear()
-        wanted = side * size if side != 0.0 else 0.0
+        if self._attempts:
+            self._attempts.clear()
+        wanted = side * size if side else 0.0
         leaves = due_close != 0.0 and quantity != 0.0
         why = ""
         if self._turns:
             self._turns = 0.0
             actions.append(Said("warning", self.name, "not reversed: the venue did not take the exit in time"))
-        if wanted != 0.0:
+        if wanted:
             why = self.halted or late
             if not why and self.tickets and self.live("entry"):
                 why = "the entry before is not done yet"
             if why:
                 self._row["due_side"], wanted = 0.0, 0.0
-        wants = (entry != 0.0, leave != 0.0, short_entry != 0.0, short_leave != 0.0, stop, target)
-        actions.append(Decided(self.name, bar.open_ns, bar.close_ns, *wants, equity, quantity, wanted, leaves, why))
+        wants = entry != 0.0, leave != 0.0, short_entry != 0.0, short_leave != 0.0
+        actions.append(
+            Decided(self.name, bar.open_ns, bar.close_ns, *wants, stop, target, equity, quantity, wanted, leaves, why)
+        )
         if why:
             actions.append(Said("warning", self.name, f"no entry at the close of {bar.open_ns}: {why}"))
         if self.terms.paper:
@@ -242,7 +249,7 @@ class SubAccount:
     # --- orders out
 
     def _request(self, leg: Leg, quantity: float, **more: Any) -> OrderRequest:
-        number = self._recent[-1][0] if self._recent else 0
+        number = self._recent[-1].number if self._recent else 0
         attempt = self._attempts[number, leg] = self._attempts.get((number, leg), 0) + 1
         side = self._due[0] if leg == "entry" else -float(self._row["side"])
         return OrderRequest(
@@ -279,7 +286,7 @@ class SubAccount:
         resting = [t for t in self.tickets.values() if t.leg in ("stop", "target") and t.live]
         if self.terms.spot and resting:
             return [action for ticket in resting for action in self._cancel(ticket)]
-        number = self._recent[-1][0] if self._recent else 0
+        number = self._recent[-1].number if self._recent else 0
         if self._attempts.get((number, "exit"), 0) >= MOST_ATTEMPTS:
             if time_ns < self.again_ns or not self.again_ns:
                 self.again_ns = self.again_ns or time_ns + 10 * _SECOND
@@ -584,7 +591,7 @@ class SubAccount:
 
     def _index(self, time_ns: int) -> int:
         """Return the bar a moment lies in, as counted here: the one that forms, or one digested that closed later."""
-        return self.bars - sum(1 for _, close_ns in self._recent if close_ns > time_ns)
+        return self.bars - sum(1 for bar in self._recent if bar.close_ns > time_ns)
 
     def _traded(self, at: int) -> Traded:
         trade = self._trades[at]
