@@ -29,6 +29,8 @@ class Account:
         Of each total, what open orders and positions bind; the exchange keeps it up to date.
     orders, by_client_id : dict
         All orders ever taken, and the last one of each client id.
+    standing : dict
+        Of ``orders``, those that were open when they were last looked at.
     positions : dict of str to Position
         By symbol; one that was closed stays, flat.
     funding : list of FundingPaid
@@ -40,6 +42,7 @@ class Account:
     cash: dict[str, float] = field(default_factory=dict)
     locked: dict[str, float] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
+    standing: dict[int, Order] = field(default_factory=dict)
     by_client_id: dict[str, Order] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     funding: list[FundingPaid] = field(default_factory=list)
@@ -65,4 +68,6 @@ class Account:
 
     def open_orders(self, symbol: str | None = None) -> list[Order]:
         """Return the open orders, of one symbol or of all, the oldest first."""
-        return [one for one in self.orders.values() if one.open and symbol in (None, one.asked.symbol)]
+        for number in [number for number, one in self.standing.items() if not one.open]:
+            del self.standing[number]
+        return [one for one in self.standing.values() if symbol in (None, one.asked.symbol)]

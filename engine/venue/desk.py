@@ -210,7 +210,7 @@ class Desk:
         order = Order(number, account.key, asked, now, takes, locked=locked, updated_ms=now, pair_id=pair_id)
         order.active_ms = now + self.latency_ms
         self._next_order += 1
-        account.orders[number] = account.by_client_id[asked.client_id] = order
+        account.orders[number] = account.standing[number] = account.by_client_id[asked.client_id] = order
         self._open_orders[number] = order
         self._bind(account)
         self._tell_order(order, None)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from aiohttp import WSMsgType, web
 
 from engine.venue.binance import say
@@ -39,7 +40,7 @@ class Line:
 
     def send(self, message: Any) -> None:
         """Queue a message; a full queue ends the line."""
-        self.send_text(json.dumps(message))
+        self.send_text(orjson.dumps(message).decode())
 
     def send_text(self, text: str) -> None:
         """Queue a text; a full queue ends the line."""
@@ -146,7 +147,7 @@ class Lines:
         """Send a message to all who subscribed to one of the streams, made once and only for them."""
         to = [line for line in self.lines if names & line.streams]
         if to:
-            text = json.dumps(make())
+            text = orjson.dumps(make()).decode()
             for line in to:
                 line.send_text(text)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from aiohttp import WSMsgType, web
 
 from engine.venue.coinbase import say
@@ -53,7 +54,7 @@ class _Line:
     def send(self, message: dict[str, Any]) -> None:
         """Queue a message; a full queue ends the line."""
         try:
-            self.queue.put_nowait(json.dumps(message))
+            self.queue.put_nowait(orjson.dumps(message).decode())
         except asyncio.QueueFull:
             while not self.queue.empty():
                 self.queue.get_nowait()

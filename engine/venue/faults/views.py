@@ -69,7 +69,7 @@ def orders(venue: Venue, change: Callable[[dict[int, Order]], dict[int, Order]])
         shown = change(truth)
         ids = set(shown)
         kept.append((account, truth, named, shown, ids))
-        account.orders = shown
+        account.orders, account.standing = shown, {number: one for number, one in shown.items() if one.open}
         account.by_client_id = {name: one for name, one in named.items() if one.order_id in ids}
     try:
         yield
@@ -79,6 +79,7 @@ def orders(venue: Venue, change: Callable[[dict[int, Order]], dict[int, Order]])
             truth.update(new)
             named.update({one.asked.client_id: one for one in new.values()})
             account.orders, account.by_client_id = truth, named
+            account.standing = {number: one for number, one in truth.items() if one.open}
 
 
 @contextlib.contextmanager

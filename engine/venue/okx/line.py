@@ -6,10 +6,10 @@ A queue has at most 10,000 messages; a client that does not read loses its conne
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 __all__ = ["Line"]
@@ -47,7 +47,7 @@ class Line:
 
     def tell(self, message: dict[str, Any]) -> None:
         """Queue a message as JSON."""
-        self.send(json.dumps(message))
+        self.send(orjson.dumps(message).decode())
 
     def push(self, arg: dict[str, Any], rows: list[Any], **more: Any) -> None:
         """Queue data of a subscription."""
