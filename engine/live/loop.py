@@ -36,8 +36,9 @@ from engine.live.events import (
     Stopping,
     StreamCut,
 )
+from engine.live.ledger import ClosedBar
 from engine.live.setup import Setup
-from engine.live.subaccount import ClosedBar, SubAccount
+from engine.live.subaccount import SubAccount
 from parquet_store.errors import Usage
 from parquet_store.moments import to_text
 from parquet_store.timeframe import Timeframe
@@ -278,7 +279,7 @@ class Loop:
             for p in deciding.owners[place]:
                 out = decided[j]
                 if out[0]:
-                    accounts[p].keep(deciding.fresh[j, : int(out[0])])
+                    accounts[p].ledger.keep(deciding.fresh[j, : int(out[0])])
                 made = accounts[p].decided(bar, out, time_ns, late)
                 actions += made if len(made) == 1 else self._own(p, made)
                 j += 1

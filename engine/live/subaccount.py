@@ -1,9 +1,7 @@
-"""The part of an account that one program has on one symbol: the simulation's own account, moved by real fills.
+"""The part of an account that one program has on one symbol: what is decided becomes orders, and what follows of them.
 
-At each close the simulation's kernel marks the account and decides, with its sizes (`engine.live.deciding`); what it
-decides becomes orders.
-A fill moves cash, quantity and levels by the simulation's own formulas, so that the same fills leave the same bytes.
-What has no order, on paper or as the shadow that Kelly's rule follows, is filled by the simulation's kernel too.
+At each close the simulation's kernel marks the account and decides, with its sizes (`engine.live.deciding`).  What is
+sent, watched, cancelled and sent again is said here; what fills do to cash and position, in `engine.live.ledger`.
 """
 
 from __future__ import annotations
@@ -13,22 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from engine.execution.orders import Fill, OrderReport, OrderRequest
 from engine.graph.program import Program
-from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOrder, PlaceOrder, PlacePair, Said, Traded
+from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOrder, PlaceOrder, PlacePair, Said
 from engine.live.events import CallFailed
+from engine.live.ledger import ClosedBar, Ledger
 from engine.live.ticket import Leg, Ticket, client_id_of
-from engine.simulate import REASONS, Costs, formulas
-from engine.simulate.account import TRADE
-from engine.simulate.formulas import KELLY_WINDOW, SIGNAL, STOP, TARGET
+from engine.simulate import Costs, formulas
+from engine.simulate.formulas import SIGNAL, STOP, TARGET
 
-__all__ = ["ClosedBar", "SubAccount", "Terms"]
+__all__ = ["SubAccount", "Terms"]
 
 _to_tick = formulas.to_tick.py_func  # type: ignore[attr-defined]
-_unit_return = formulas.unit_return.py_func  # type: ignore[attr-defined]
+REASON_OF: Final[dict[str, int]] = {"stop": STOP, "target": TARGET}
 _SECOND: Final = 1_000_000_000
 MOST_ATTEMPTS: Final = 5
 MOST_STANDING: Final = 3  # how often an order may be seen that was to be cancelled, until that is asked again
@@ -66,16 +63,6 @@ class Terms:
     fills_ns: int = 0
 
 
-@dataclass(slots=True)
-class ClosedBar:
-    """A bar that was decided on: its number, open and close time in ns, and its close."""
-
-    number: int
-    open_ns: int
-    close_ns: int
-    close: float
-
-
 class SubAccount:
     """One program's account on one symbol.
 
@@ -97,9 +84,7 @@ class SubAccount:
 
     Attributes
     ----------
-    account : ndarray of ``ACCOUNT``, shape (1,)
-    bars : int
-        Bars digested.
+    ledger : Ledger
     tickets : dict of str to Ticket
         Orders by our id, as long as they are live.
     halted : str
@@ -122,20 +107,14 @@ class SubAccount:
         self.name, self.symbol, self.program, self.digest = name, symbol, program, digest
         self.base = symbol.partition("/")[0]
         self.costs, self.terms = costs, terms
-        self.account, self._trades = account, np.zeros(64, TRADE)
-        self._row = self.account[0]
-        self.bars = 0
+        self.ledger = Ledger(name, costs, account, recent)
+        self._row = self.ledger.row
         self.tickets: dict[str, Ticket] = {}
         self.halted = ""
         self.again_ns = 0
-        self._recent = recent
         self._attempts: dict[tuple[int, Leg], int] = {}
-        self._position = 0  # how many were entered
         self._early: list[tuple[Ticket, list[Fill]]] = []  # fills of a reversal told before those that close
         self._leaving = -1  # the reason of the exit under way
-        self._entered = 0.0  # quantity of the entry, also while it is left in parts
-        self._exit = (0.0, 0.0, 0.0)  # quantity, notional, fee of the exit so far
-        self._cash_before = self._base_fee = 0.0
         self._due = (0.0, NAN, NAN)  # side and distances of the entry under way
         self._close = NAN  # the last one, where limit orders go
         self._turns = 0.0  # quantity of the entry that waits until the venue has the exit before it
@@ -144,24 +123,29 @@ class SubAccount:
     # --- what is known
 
     @property
+    def account(self) -> NDArray[Any]:
+        """The account, dtype ``ACCOUNT``, shape (1,)."""
+        return self.ledger.account
+
+    @property
+    def bars(self) -> int:
+        """Bars digested."""
+        return self.ledger.bars
+
+    @property
     def trades(self) -> NDArray[Any]:
         """Closed trades, dtype ``TRADE``; bars are counted from the first one digested."""
-        return self._trades[: int(self._row["trades"])]
+        return self.ledger.trades
 
     @property
     def quantity(self) -> float:
         """The position, base currency, negative when short."""
-        return float(self._row["quantity"])
+        return self.ledger.quantity
 
     @property
     def equity(self) -> float:
         """At the last close, quote currency."""
         return float(self._row["equity"])
-
-    @property
-    def waits(self) -> bool:
-        """Whether an order is on its way that the venue has not answered for or told all fills of."""
-        return any(t.status in ("sent", "unknown") or t.untold or t.cancelling for t in self.tickets.values())
 
     def live(self, leg: Leg) -> Ticket | None:
         """Return the live order of a leg."""
@@ -189,8 +173,8 @@ class SubAccount:
         actions: list[Action] = []
         if fresh:
             count = int(self._row["trades"])
-            actions += [self._traded(k) for k in range(count - int(fresh), count)]
-        self.bars += 1
+            actions += [self.ledger.told(k) for k in range(count - int(fresh), count)]
+        self.ledger.bars += 1
         if self._attempts:
             self._attempts.clear()
         wanted = side * size if side else 0.0
@@ -231,13 +215,6 @@ class SubAccount:
             actions += self._follow(best, time_ns)
         return actions
 
-    def keep(self, trades: NDArray[Any]) -> None:
-        """Keep trades the simulation's kernel closed; the account has counted them."""
-        count = int(self._row["trades"])
-        while self._trades.size < count:
-            self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
-        self._trades[count - trades.size : count] = trades
-
     def bar_opened(self, price: float, time_ns: int) -> list[Action]:
         """Take note of the first price of a new bar: a trailing stop follows it."""
         row = self._row
@@ -249,7 +226,7 @@ class SubAccount:
     # --- orders out
 
     def _request(self, leg: Leg, quantity: float, **more: Any) -> OrderRequest:
-        number = self._recent[-1].number if self._recent else 0
+        number = self.ledger.number
         attempt = self._attempts[number, leg] = self._attempts.get((number, leg), 0) + 1
         side = self._due[0] if leg == "entry" else -float(self._row["side"])
         return OrderRequest(
@@ -264,7 +241,7 @@ class SubAccount:
 
     def _send(self, request: OrderRequest, leg: Leg, time_ns: int, *, paired: bool = False) -> OrderRequest:
         deadline = time_ns + self.terms.deadline_ns if request.kind == "limit" and leg in ("entry", "exit") else 0
-        made = Ticket(request, leg, time_ns, paired, deadline_ns=deadline, position=self._position)
+        made = Ticket(request, leg, time_ns, paired, deadline_ns=deadline, position=self.ledger.positions)
         self.tickets[request.client_id] = made
         return request
 
@@ -278,7 +255,7 @@ class SubAccount:
         """Leave the position: what binds it first, where it is bound."""
         if self._leaving < 0 or self._row["quantity"] == 0.0:
             return []
-        if any(t.leg == "exit" and t.live and t.position == self._position for t in self.tickets.values()):
+        if any(t.leg == "exit" and t.live and t.position == self.ledger.positions for t in self.tickets.values()):
             return []
         working = self.live("entry")
         if working and working.fills:  # what is held may still grow
@@ -286,7 +263,7 @@ class SubAccount:
         resting = [t for t in self.tickets.values() if t.leg in ("stop", "target") and t.live]
         if self.terms.spot and resting:
             return [action for ticket in resting for action in self._cancel(ticket)]
-        number = self._recent[-1].number if self._recent else 0
+        number = self.ledger.number
         if self._attempts.get((number, "exit"), 0) >= MOST_ATTEMPTS:
             if time_ns < self.again_ns or not self.again_ns:
                 self.again_ns = self.again_ns or time_ns + 10 * _SECOND
@@ -322,16 +299,10 @@ class SubAccount:
 
     def _follow(self, best: float, time_ns: int) -> list[Action]:
         """Move a trailing stop to where the best price puts it."""
-        row = self._row
-        trail = float(row["trail"])
-        if trail != trail:
-            return []
-        level = float(_to_tick(best * (1.0 - float(row["side"]) * trail), self.costs.price_tick))
+        level = self.ledger.follow(best)
         resting = self.live("stop")
-        if resting is None or resting.cancelling or level == resting.request.stop_price:
-            row["stop"] = level
+        if level != level or resting is None or resting.cancelling or level == resting.request.stop_price:
             return []
-        row["stop"] = level
         return self._cancel(resting)  # the new one is placed when the old one is gone
 
     # --- what the venue says
@@ -402,7 +373,8 @@ class SubAccount:
             if fees is None:
                 continue
             if ticket.leg == "entry":
-                self._enter(ticket, fees[1], fill.time_ns)
+                if self.ledger.enter(ticket, self._due[0], fees[1], fill.time_ns):
+                    ticket.position, self._leaving, self.again_ns = self.ledger.positions, -1, 0
             else:
                 actions += self._leave(ticket, fill, fees[0])
         if not ticket.untold:
@@ -492,7 +464,7 @@ class SubAccount:
         pair = self._pair_of(ticket) if ticket.paired else []
         if pair:  # its end is told by the venue, or asked for
             return [FindOrder(other.request) for other in pair if not other.ask_ns]
-        if self._row["quantity"] == 0.0 or ticket.position != self._position:
+        if self._row["quantity"] == 0.0 or ticket.position != self.ledger.positions:
             return []  # of a position that is closed
         if ticket.leg == "exit":
             text = f"the exit order ended {ticket.status} with {self.quantity:g} left; it is sent again"
@@ -516,87 +488,16 @@ class SubAccount:
             else:
                 row["due_side"] = 0.0
             return said
-        price, tick = float(row["entry_price"]), self.costs.price_tick
-        row["stop"], row["target"] = _to_tick(price - side * stop, tick), _to_tick(price + side * target, tick)
-        if self.program.trailing:
-            row["trail"] = stop / price
-            row["stop"] = _to_tick(price * (1.0 - side * float(row["trail"])), tick)
+        self.ledger.level(side, stop, target, trailing=self.program.trailing)
         return self._pursue_exit(time_ns) if self._leaving >= 0 else self._protect(time_ns)
 
-    def _enter(self, ticket: Ticket, base_fee: float, time_ns: int) -> None:
-        row, side = self._row, self._due[0]
-        first = len(ticket.fills) == 1
-        if first:
-            if row["side"] != 0.0:  # a shadow that was to be left at this open
-                self._leave_shadow(ticket.price)
-            self._cash_before = float(row["cash"])
-            self._entered = 0.0
-            row["held"], row["entry_bar"] = 0, self._index(time_ns)
-            self._position += 1
-            self._base_fee, self._exit, self._leaving, self.again_ns = 0.0, (0.0, 0.0, 0.0), -1, 0
-            ticket.position = self._position
-        self._base_fee += base_fee
-        quantity, price = ticket.filled, ticket.price
-        paid = ticket.fee - self._base_fee * price if self._base_fee else ticket.fee
-        self._entered = quantity - self._base_fee if self._base_fee else quantity
-        row["side"], row["quantity"] = side, side * self._entered
-        row["entry_price"], row["entry_fee"], row["best"] = price, ticket.fee, price
-        row["cash"] = self._cash_before - (side * quantity * price + paid)
-        row["due_side"] = 0.0
-
-    def _leave_shadow(self, price: float) -> None:
-        row = self._row
-        row["returns"][int(row["closed"]) % KELLY_WINDOW] = _unit_return(
-            float(row["side"]), float(row["entry_price"]), price, self.costs.fee
-        )
-        row["closed"] += 1
-        row["side"], row["due_close"] = 0.0, 0
-        row["stop"] = row["target"] = row["trail"] = NAN
-
     def _leave(self, ticket: Ticket, fill: Fill, fee: float) -> list[Action]:
-        row = self._row
-        side = float(row["side"])
-        if side == 0.0 or ticket.position != self._position:
+        if self._row["side"] == 0.0 or ticket.position != self.ledger.positions:
             return [self._contradicted(f"a fill of {fill.quantity:g} ({ticket.leg}) came where no position is held")]
-        quantity = min(fill.quantity, abs(self.quantity))
-        done, notional, fees = self._exit
-        one = done == 0.0
-        self._exit = done, notional, fees = done + quantity, notional + quantity * fill.price, fees + fee
-        row["cash"] += side * quantity * fill.price - fee
-        left = abs(self.quantity) - quantity
-        if left > 1e-9 * self._entered:
-            row["quantity"] = side * left
+        reason = REASON_OF.get(ticket.leg, self._leaving if self._leaving >= 0 else SIGNAL)
+        at = self.ledger.leave(fill, fee, reason)
+        if at < 0:
             return []
-        price = fill.price if one else notional / done
-        held, entry_price = self._entered, float(row["entry_price"])
-        reasons = {"stop": STOP, "target": TARGET}
-        reason = reasons.get(ticket.leg, self._leaving if self._leaving >= 0 else SIGNAL)
-        row["returns"][int(row["closed"]) % KELLY_WINDOW] = _unit_return(side, entry_price, price, self.costs.fee)
-        row["closed"] += 1
-        at = int(row["trades"])
-        if at >= self._trades.size:
-            self._trades = np.concatenate([self._trades, np.zeros(self._trades.size, TRADE)])
-        total = float(row["entry_fee"]) + fees
-        profit = side * held * (price - entry_price) - total
-        self._trades[at] = (
-            int(row["entry_bar"]), self._index(fill.time_ns), int(side), reason, held, entry_price, price, total, profit
-        )  # fmt: skip
-        row["closed_profit"] += profit
-        row["trades"] += 1
-        row["quantity"] = row["side"] = 0.0
-        row["stop"] = row["target"] = row["trail"] = NAN
         self._leaving, self.again_ns = -1, 0
         rest = [t for t in self.tickets.values() if t is not ticket and t.leg != "entry" and t.live and not t.paired]
-        return [self._traded(at), *(action for t in rest for action in self._cancel(t))]
-
-    def _index(self, time_ns: int) -> int:
-        """Return the bar a moment lies in, as counted here: the one that forms, or one digested that closed later."""
-        return self.bars - sum(1 for bar in self._recent if bar.close_ns > time_ns)
-
-    def _traded(self, at: int) -> Traded:
-        trade = self._trades[at]
-        return Traded(
-            self.name, int(trade["entry_bar"]), int(trade["exit_bar"]), int(trade["side"]),
-            REASONS[int(trade["reason"])], float(trade["quantity"]), float(trade["entry_price"]),
-            float(trade["exit_price"]), float(trade["fees"]), float(trade["profit"]),
-        )  # fmt: skip
+        return [self.ledger.told(at), *(action for t in rest for action in self._cancel(t))]
