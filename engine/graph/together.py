@@ -57,7 +57,7 @@ class Together:
         Each symbol once, in the order of its first program: what the numbers of `advance` mean.
     roles : ndarray of float64, shape (programs, 6)
         What entry, exit, short_entry, short_exit, stop and target read after the last bar of the program's symbol;
-        NaN is unknown, before the first bar, or no such role.
+        NaN is unknown, before the first bar unless it is a constant, or no such role.
     last : ndarray of int64, shape (symbols,)
         The number of each symbol's last bar, -2**63 before the first.
     nodes : int
@@ -99,14 +99,17 @@ class Together:
         self.arrays: tuple[Any, ...] = (*self._fixed, self._runs)
 
     def _link(self) -> None:
-        """List which cell each role of each program reads, by symbol."""
-        found = [
-            (self.place[symbol], self._shared.cell(p, ref), p * len(ROLES) + ROLES.index(role))
-            for p, (symbol, program) in enumerate(self.programs)
-            for role, ref in program.roles
-        ]
+        """List which cell each role of each program reads, by symbol; a constant is read here, once."""
+        found = []
+        for p, (symbol, program) in enumerate(self.programs):
+            for k, role in enumerate(ROLES):
+                ref = program.role(role)
+                if isinstance(ref, float):
+                    self.roles[p, k] = ref
+                elif ref is not None:
+                    found.append((self.place[symbol], self._shared.cell(p, ref), p * len(ROLES) + k))
         links = np.array(sorted(found), np.int64).reshape(-1, 3)
-        self._links = np.ascontiguousarray(links[:, 1:])
+        self._links = np.ascontiguousarray(links[:, 1:], np.uint32)
         self._link_starts = np.searchsorted(links[:, 0], np.arange(len(self.symbols) + 1)).astype(np.int64)
 
     def _lay_out(self) -> None:

@@ -37,7 +37,7 @@ def take_bar(cells, last, fresh, symbol, number, bars, row):
 
 @inlined_bare
 def read_roles(links, link_starts, cells, roles, first, stop):
-    for j in range(link_starts[first], link_starts[stop]):
+    for j in range(np.uintp(link_starts[first]), np.uintp(link_starts[stop])):
         roles[np.uintp(links[j, 1])] = cells[np.uintp(links[j, 0])]
 
 

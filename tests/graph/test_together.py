@@ -57,7 +57,10 @@ def hold_against_alone(programs: list[tuple[str, Program]], series: Series, seed
                 assert made.values(p).tobytes() == alone[p].values.tobytes(), (turn, symbol)
                 assert made.values(p).tobytes() == np.ascontiguousarray(batch[p].values[:, at[s]]).tobytes()
             refs = [program.role(role) for role in ROLES]
-            told = np.array([np.nan if r is None or alone[p].last is None else alone[p].read(r) for r in refs])
+            early = alone[p].last is None
+            told = np.array(
+                [r if isinstance(r, float) else np.nan if r is None or early else alone[p].read(r) for r in refs]
+            )
             assert roles[p].tobytes() == told.tobytes(), (turn, symbol)
         at[chosen] += 1
         turn += 1
