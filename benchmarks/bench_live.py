@@ -3,10 +3,10 @@
 ``python -m benchmarks.bench_live [--closes 2000]``: the local venue in another process, the bot's node in this one, on
 uvloop, through ``ccxt.pro.binance`` over loopback.  The first candle of the next bar proves the close; the program
 sends a market order at every close, and its journal entry is flushed before.  Beside it: 50 symbols x 10 manifests
-that close at once (on paper), one program's step alone, and a bot as many are written, which computes its indicators
-anew over a window of candles at each close, its decisions asserted equal first.
+that close at once (on paper), one program's step alone, and a decision as bots make it, with all indicators anew over a
+window of candles (`benchmarks.live_peers`), asserted equal.  A machine's pace is told by a plain Python loop.
 
-Peers are not measured here: freqtrade, hummingbot and Nautilus need environments of their own, apart from this lock.
+freqtrade, hummingbot and Nautilus are not measured: they need environments of their own, apart from this lock.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ from typing import Any, Final
 import aiohttp
 
 from benchmarks.live_parity import stored
+from benchmarks.live_peers import windows_anew
 from benchmarks.live_stages import Stamps, quantiles
 from benchmarks.live_venue import KEY, RULES
 from benchmarks.measure import hourly_bars, keep
 from engine.execution.client import client_of
 from engine.execution.exchange import Exchange
+from engine.execution.orders import Fill, OrderReport, OrderRequest
 from engine.graph import Bar, Param, Program, Signals, Strategy, bind
-from engine.live.actions import Decided, FetchCandles
+from engine.live.actions import Decided, FetchCandles, PlaceOrder
 from engine.live.bot import event_loop
 from engine.live.clock import PlayedClock
-from engine.live.events import CandlesAnswered, CandlesStreamed, ClockAdvanced
+from engine.live.deciding import Deciding
+from engine.live.events import CandlesAnswered, CandlesStreamed, ClockAdvanced, Event, FillsSeen, OrderSeen
 from engine.live.journal import Journal
 from engine.live.loop import Loop
 from engine.live.node import Node
@@ -170,15 +173,18 @@ def stages(stamps: Stamps) -> dict[str, Any]:
     }
 
 
-def step_alone(setup: Setup, bars: Bars, count: int) -> dict[str, float]:
-    """Return how long the step takes that closes a bar, for the program of a setup; REST confirms each in between."""
+def step_alone(setup: Setup, bars: Bars, count: int) -> dict[str, Any]:
+    """Return how long the step takes that closes a bar, for the program of a setup.
+
+    In between, orders are answered as filled, and REST confirms each bar.
+    """
     calm = replace(setup.feed, stale_ns=10 * HOUR_NS)
     loop, (series,) = Loop(replace(setup, feed=calm)), set(setup.lasts)
     first = int((bars.time * _MS > setup.lasts[series].open_ns).argmax())
     rows = list(zip(bars.open, bars.high, bars.low, bars.close, bars.volume, strict=True))
     candles = [Candle(int(bars.time[k]) * _MS, *map(float, rows[k])) for k in range(first, len(bars))]
     loop.step([CandlesStreamed(series, (candles[0],), candles[0].open_ns)])
-    took, decided = [], 0
+    took, inner, decided, orders = [], compiled_calls(loop), 0, 0
     gc.collect()
     gc.disable()
     for before, candle in itertools.pairwise(candles[: count + 1]):
@@ -187,6 +193,10 @@ def step_alone(setup: Setup, bars: Bars, count: int) -> dict[str, float]:
         actions = loop.step([event])
         took.append(time.perf_counter_ns() - began)
         decided += sum(isinstance(one, Decided) for one in actions)
+        for one in actions:
+            if isinstance(one, PlaceOrder):
+                orders += 1
+                loop.step(filled(one.request, candle.open, event.time_ns + 5 * _MS))
         ripe = candle.open_ns + 1_100 * _MS
         for one in loop.step([ClockAdvanced(ripe)]):
             if isinstance(one, FetchCandles):
@@ -194,29 +204,42 @@ def step_alone(setup: Setup, bars: Bars, count: int) -> dict[str, float]:
     gc.enable()
     if decided < count - 400:  # recorded bars have gaps, which are waited for
         raise SystemExit(f"{decided} decisions at {count} closes: this measures something else")
-    return quantiles(took[20:])
+    return {"orders": orders, **quantiles(took[20:]), "of it bar to decision, compiled": quantiles(inner[20:])}
 
 
-def window_bot(bars: Bars, count: int) -> dict[str, Any]:
-    """Time a decision as bots make it, all indicators anew over the last 500 candles, and compare it with the step."""
-    from engine.graph.drive import columns
-    from engine.simulate import decisions_of
+def compiled_calls(loop: Loop) -> list[int]:
+    """Return a list that the time of every compiled call of a loop's step is added to, as Python sees it."""
+    took: list[int] = []
 
-    program = bind(find_strategy("mean_reversion")())
-    batch = decisions_of(columns(program, bars))
-    took, agree = [], 0
-    for end in range(len(bars) - count, len(bars)):
-        window = bars.slice(end - 499, end + 1)
-        began = time.perf_counter_ns()
-        made = decisions_of(columns(program, window))
-        decision = bool(made.long_entry[-1]), bool(made.long_exit[-1])
+    class Timed(Deciding):
+        def __call__(self, count: int, accounts: int) -> list[list[float]]:
+            began = time.perf_counter_ns()
+            rows = super().__call__(count, accounts)
+            took.append(time.perf_counter_ns() - began)
+            return rows
+
+    loop._deciding.__class__ = Timed
+    return took
+
+
+def filled(request: OrderRequest, price: float, time_ns: int) -> list[Event]:
+    """Return what a venue says of an order that fills at once."""
+    name, quantity = request.client_id, request.quantity
+    about = (request.symbol, request.side)
+    report = OrderReport(name, name, *about, request.kind, "filled", quantity, quantity, price, float("nan"), time_ns)
+    fill = Fill(name, name, name, *about, price, quantity, RULES.fee * quantity * price, "USDT", False, time_ns)
+    return [OrderSeen(report, time_ns), FillsSeen((fill,), time_ns)]
+
+
+def pace() -> dict[str, float]:
+    """Return how long a Python loop of 100 multiplications and additions takes: what this machine is worth now."""
+    took = []
+    for _ in range(2000):
+        began, total = time.perf_counter_ns(), 0
+        for k in range(100):
+            total += k * k
         took.append(time.perf_counter_ns() - began)
-        agree += decision == (bool(batch.long_entry[end]), bool(batch.long_exit[end]))
-    return {
-        "500 candles anew": quantiles(took),
-        "decisions": count,
-        "equal to the whole history's": agree,
-    }
+    return quantiles(took)
 
 
 def run(bars: Bars, symbols: list[str], programs: list[Program], count: int, *, paper: bool) -> tuple[Stamps, Setup]:
@@ -259,7 +282,8 @@ def main() -> None:
     programs = [bind(EveryBar(), {"above": 0.01 * k}) for k in range(10)]
     stamps, _ = run(whole, symbols, programs, asked.orders, paper=False)
     tell(result, "50 symbols x 10 manifests, 500 orders a close", at_once(stamps, warm=2))
-    tell(result, "bot that computes a window anew", window_bot(whole, min(1000, asked.closes)))
+    tell(result, "a window anew, mean_reversion", windows_anew(whole, min(500, asked.closes)))
+    tell(result, "a Python loop of 100", pace())
     result["data"], result["load"] = about, round(os.getloadavg()[0], 1)
     keep("bench_live", result)
 

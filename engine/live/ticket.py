@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
@@ -35,7 +34,7 @@ def client_id_of(digest: str, symbol: str, number: int, leg: Leg, attempt: int) 
         25 lower-case letters and digits, which every venue takes.
     """
     text = f"{digest}|{symbol}|{number}|{leg}|{attempt}".encode()
-    return "l" + base64.b32encode(hashlib.sha256(text).digest()[:15]).decode().lower()
+    return "l" + hashlib.sha256(text).hexdigest()[:24]
 
 
 @dataclass(slots=True)
