@@ -6,11 +6,11 @@ makes an order a simulated one, and both are looked at before the client is hand
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 from urllib.parse import urlsplit
 
 from engine.execution import usdm
+from engine.execution.ccxt_class import ccxt_class
 from engine.execution.okx import prepare
 from engine.settings import BotSettings, Credentials, VenueSettings
 from parquet_store.errors import Usage
@@ -60,10 +60,10 @@ def client_of(settings: BotSettings, credentials: Credentials | None = None) -> 
         config |= {"apiKey": credentials.key.reveal(), "secret": credentials.secret.reveal()}
         if credentials.password is not None:
             config["password"] = credentials.password.reveal()
-    module = importlib.import_module("ccxt.pro")
-    if not hasattr(module, name):
+    made = ccxt_class(name)
+    if made is None:
         raise Usage(f"venue {venue.name}: CCXT has no client of it; it is traded by an adapter of its own")
-    client = getattr(module, name)(config)
+    client = made(config)
     client.has["fetchCurrencies"] = False  # asked with a signature, and not needed
     if name == "okx":
         prepare(client, DEFAULT_TYPES[venue.market])

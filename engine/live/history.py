@@ -67,6 +67,7 @@ def follow_store(
     whole: dict[str, Bars] = {}
     fresh = not lasts
     news = False
+    stored = set() if fresh else {str(name) for name in store.series()}
     for series, source in sources.items():
         bar = Timeframe.parse(source.rpartition(":")[2])
         end = bar.open_ms(bar.number(now_ms))  # the bar that is forming
@@ -74,7 +75,7 @@ def follow_store(
         try:
             bars = load_bars(store, source, start, end)
         except Usage as error:
-            if not fresh and source in map(str, store.series()):
+            if source in stored:  # nothing new since the checkpoint
                 continue
             raise Usage(f"{error}; the bars before now are needed: import them, or lockstep data download") from None
         together.follow(series, bars)

@@ -18,7 +18,8 @@ CODE = """
 import json, sys
 from engine.cli import main
 code = main(sys.argv[1:])
-print(json.dumps({"code": code, "modules": sorted({name.partition(".")[0] for name in sys.modules})}))
+ccxt = sum(name.startswith("ccxt.") for name in sys.modules)
+print(json.dumps({"code": code, "ccxt": ccxt, "modules": sorted({name.partition(".")[0] for name in sys.modules})}))
 """
 
 
@@ -36,4 +37,5 @@ def test_a_bot_trades_without_the_libraries_of_research(
     assert (found["code"], done.returncode) == (0, 0), done.stderr
     assert sorted(set(RESEARCH) & set(found["modules"])) == []
     assert {"ccxt", "polars", "numba"} <= set(found["modules"])
+    assert found["ccxt"] < 60  # one venue's classes, not those of a hundred
     assert json.loads("\n".join(done.stdout.splitlines()[:-1]))["bars"] == 12

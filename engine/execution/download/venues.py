@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.execution.ccxt_class import ccxt_class
 from engine.settings.model import is_loopback
 from parquet_store.errors import Failed, Usage, unknown
 
@@ -74,11 +74,12 @@ def public_client(venue: str, market: str, url: str = "") -> Any:
     if venue not in names:
         raise unknown("venue", venue, names)
     name = CLASSES.get((venue, market), venue)
-    module = importlib.import_module(f"ccxt.async_support.{name}")
     options: dict[str, Any] = {"defaultType": "swap" if market == "perpetual" else "spot", "fetchMargins": False}
     if venue in TYPES:
         options["fetchMarkets"] = {"types": [TYPES[venue][market]]}
-    client = getattr(module, name)({"enableRateLimit": True, "timeout": TIMEOUT_MS, "options": options})
+    client = ccxt_class(name, "ccxt.async_support")(
+        {"enableRateLimit": True, "timeout": TIMEOUT_MS, "options": options}
+    )
     client.has["fetchCurrencies"] = False  # not needed, and asked with a signature
     _distrust(client)
     if url:
