@@ -2,7 +2,8 @@
 
 One consumer takes all events that are there, steps, hands events and actions to the journal, and does the actions.  An
 order is prepared and signed meanwhile, and leaves when the journal is flushed.  Orders of one sub-account leave in
-turn, those of several side by side; what only confirms candles waits for them.  A call's failure comes back as an
+turn, those of several side by side; candles that are there already are decided on before, what only confirms candles
+waits.  A call's failure comes back as an
 event, told by `engine.execution.outcome`; nothing is repeated here.
 """
 
@@ -10,11 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from engine.execution.exchange import Exchange
+from engine.execution.orders import OrderRequest
 from engine.execution.outcome import Told
 from engine.live.actions import (
     Action,
@@ -52,12 +56,13 @@ from pipelines.candles import Candle
 __all__ = ["Node"]
 
 _MS: Final = 1_000_000
+Asked = PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills
 SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
 TOLD: Final = frozenset((Decided, Traded, Said))  # nothing is to be done about them
 ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
 SOON_S: Final = 0.005  # how long what sends nothing may wait to be written with what follows
 FIRST_S: Final = 0.05  # how long a question for candles lets orders and streams go first
-QUIET_S: Final = 0.002  # after which the streams have shown what closed
+QUIET_S: Final = 0.001  # after which the streams have shown what closed
 WAIT_S, MOST_WAIT_S = 0.25, 30.0  # before an order is tried again: where the venue names no time, and at most
 BACKOFF_S: Final = (0.05, 0.2, 1.0, 2.0, 5.0)
 
@@ -113,6 +118,10 @@ class Node:
         self._writer = ThreadPoolExecutor(1, "journal")
         self._unwritten: list[tuple[int, str, Sequence[Any]]] = []
         self._soon: asyncio.TimerHandle | None = None
+        self._still = asyncio.Event()  # cleared while the streams are looked at
+        self._still.set()
+        self._outbox: deque[tuple[Asked, asyncio.Future[int] | None]] = deque()
+        self._sending = False
         self._shown_s = 0.0  # when the streams last showed a candle
         self._group: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
@@ -358,14 +367,28 @@ class Node:
             self._call(self._fetch(action))
         elif isinstance(action, Reconnect):
             self.reconnect()
-        elif isinstance(action, PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills):
-            if self.venue is None:
-                return
-            request = action.stop if isinstance(action, PlacePair) else action.request
-            owner = self.loop.owner(request.client_id)
+        elif self.venue is not None and isinstance(action, Asked):
+            self._outbox.append((action, written))
+            if len(self._outbox) == 1 and not self._sending:
+                self._sending = True
+                self._call(self._send_out(self.venue))
+
+    async def _send_out(self, venue: Exchange) -> None:
+        """Let what is asked about orders go: after other series were decided on, one at a pass of the event loop."""
+        if len(self.symbols) > 1:
+            await self._quiet()
+        while self._outbox:
+            action, written = self._outbox.popleft()
+            owner = self.loop.owner(asked_of(action).client_id)
             before = self._chains.get(owner)
-            self._chains[owner] = task = self._call(self._after(before, self._order(self.venue, action, written)))
-            task.add_done_callback(lambda done: self._chains.pop(owner) if self._chains.get(owner) is done else None)
+            self._chains[owner] = task = self._call(self._after(before, self._order(venue, action, written)))
+            task.add_done_callback(partial(self._unchained, owner))
+            await asyncio.sleep(0)
+        self._sending = False
+
+    def _unchained(self, owner: int, done: asyncio.Task[None]) -> None:
+        if self._chains.get(owner) is done:
+            del self._chains[owner]
 
     def _call(self, call: Any) -> asyncio.Task[None]:
         assert self._group is not None
@@ -381,7 +404,9 @@ class Node:
 
     async def _fetch(self, action: FetchCandles) -> None:
         symbol, timeframe = self.symbols[action.series]
-        await self._unhurried()
+        if self._chains:
+            await asyncio.wait(self._chains.values(), timeout=FIRST_S)
+        await self._quiet()
         sent_ns, failures = self.clock.now_ns(), 0
         while True:
             try:
@@ -398,24 +423,30 @@ class Node:
         now_ns = self.clock.now_ns()
         self.put(CandlesAnswered(action.series, found, action.from_ns, action.to_ns, sent_ns, whole, now_ns))
 
-    async def _unhurried(self) -> None:
-        """Wait a moment for orders under way, and until the streams have shown what they show at a close."""
-        running = asyncio.get_running_loop()
+    async def _quiet(self) -> None:
+        """Wait until the streams have shown what they show at a close; all who wait share one look."""
+        if self._still.is_set():
+            self._still.clear()
+            self._call(self._look())
+        await self._still.wait()
+
+    async def _look(self) -> None:
+        running, shown_s = asyncio.get_running_loop(), -1.0
         end = running.time() + FIRST_S
-        if self._chains:
-            await asyncio.wait(self._chains.values(), timeout=FIRST_S)
-        shown_s = -1.0
         while self._shown_s != shown_s and running.time() < end:
             shown_s = self._shown_s
             await asyncio.sleep(QUIET_S)
+            await asyncio.sleep(0)  # a timer that is late goes before what waits to be read
+            await asyncio.sleep(0)
+        self._still.set()
 
     async def _order(
         self,
         venue: Exchange,
-        action: PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills,
+        action: Asked,
         written: asyncio.Future[int] | None,
     ) -> None:
-        request = action.stop if isinstance(action, PlacePair) else action.request
+        request = asked_of(action)
         call: Any = "find"
         try:
             if isinstance(action, PlaceOrder):
@@ -452,6 +483,11 @@ class Node:
     def _seen(self, reports: Iterable[Any]) -> None:
         for report in reports:
             self.put(OrderSeen(report, self.clock.now_ns()))
+
+
+def asked_of(action: Asked) -> OrderRequest:
+    """Return the order an action is about; of a pair, the stop."""
+    return action.stop if isinstance(action, PlacePair) else action.request
 
 
 def candles_of(rows: Sequence[Sequence[Any]]) -> tuple[Candle, ...]:
