@@ -68,7 +68,7 @@ class Stamps:
         Client.handle_message = handle
 
     def _wrap_node(self, node: Node) -> None:
-        see, step, append, seen = node._see, node.loop.step, node._append, node._seen
+        see, step, append = node._see, node.loop.step, node._append
         if node.venue is not None:
             leave, send = node.venue._leave, node.venue._send
 
@@ -83,7 +83,7 @@ class Stamps:
                     self.last("sent")
                 return await send(url, method, headers, body)
 
-            node.venue.client.fetch, node.venue._send = signed, sent
+            node.venue.client.fetch, node.venue._send = signed, sent  # type: ignore[method-assign]
 
         def saw(series: str, candles: Any) -> None:
             self.first("parsed")
@@ -106,11 +106,15 @@ class Stamps:
                 self.first("journalled")
             return found
 
-        def heard(reports: Any) -> None:
-            self.last("acknowledged")
-            seen(reports)
+        if node.asking is not None:
+            seen = node.asking.seen
 
-        node._see, node.loop.step, node._append, node._seen = saw, stepped, appended, heard  # type: ignore[method-assign]
+            def heard(reports: Any) -> None:
+                self.last("acknowledged")
+                seen(reports)
+
+            node.asking.seen = heard  # type: ignore[method-assign]
+        node._see, node.loop.step, node._append = saw, stepped, appended  # type: ignore[method-assign]
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:

@@ -3,46 +3,39 @@
 One consumer takes all events that are there, steps, hands events and actions to the journal, and does the actions.  An
 order is prepared and signed meanwhile, and leaves when the journal is flushed.  Orders of one sub-account leave in
 turn, those of several side by side; candles that are there already are decided on before, what only confirms candles
-waits.  A call's failure comes back as an
-event, told by `engine.execution.outcome`; nothing is repeated here.
+waits.  A call's failure comes back as an event, told by `engine.execution.outcome`; nothing is repeated here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Final
 
 from engine.execution.exchange import Exchange
-from engine.execution.orders import OrderRequest
 from engine.execution.outcome import Told
 from engine.live.actions import (
     Action,
     CancelOrder,
     Decided,
     FetchCandles,
-    FetchFills,
-    FindOrder,
     PlaceOrder,
     PlacePair,
     Reconnect,
     Said,
     Traded,
 )
+from engine.live.asking import Asked, Asking, asked_of
 from engine.live.clock import Clock
 from engine.live.events import (
     AccountStreamCut,
-    CallFailed,
     CandlesAnswered,
     CandlesStreamed,
     ClockAdvanced,
     Event,
     FillsSeen,
-    OrderAbsent,
     OrderSeen,
     Stopping,
     StreamCut,
@@ -56,14 +49,12 @@ from pipelines.candles import Candle
 __all__ = ["Node"]
 
 _MS: Final = 1_000_000
-Asked = PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills
 SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
 TOLD: Final = frozenset((Decided, Traded, Said))  # nothing is to be done about them
 ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
 SOON_S: Final = 0.005  # how long what sends nothing may wait to be written with what follows
 FIRST_S: Final = 0.05  # how long a question for candles lets orders and streams go first
 QUIET_S: Final = 0.001  # after which the streams have shown what closed
-WAIT_S, MOST_WAIT_S = 0.25, 30.0  # before an order is tried again: where the venue names no time, and at most
 BACKOFF_S: Final = (0.05, 0.2, 1.0, 2.0, 5.0)
 
 
@@ -106,13 +97,14 @@ class Node:
         self.tick_s, self.calm_s, self.renew_s, self.listener = tick_s, calm_s, renew_s, listener
         self.latest: dict[str, Candle] = {}  # the stream's newest candle, by series
         self.symbols = {one.series: (one.symbol, one.timeframe) for one in loop.setup.placements}
+        first = self._quiet if len(self.symbols) > 1 else None  # other series are decided on before orders are signed
+        self.asking = None if venue is None else Asking(venue, clock, self.put, self._call, first)
         self._events: list[Event] = []
         self._wake = asyncio.Event()
         self._calm = asyncio.Event()
         self._news = asyncio.Event()
         self._busy = False
         self._calls: set[asyncio.Task[None]] = set()
-        self._chains: dict[int, asyncio.Task[None]] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, tuple[Candle, float]] = {}
         self._writer = ThreadPoolExecutor(1, "journal")
@@ -120,8 +112,6 @@ class Node:
         self._soon: asyncio.TimerHandle | None = None
         self._still = asyncio.Event()  # cleared while the streams are looked at
         self._still.set()
-        self._outbox: deque[tuple[Asked, asyncio.Future[int] | None]] = deque()
-        self._sending = False
         self._shown_s = 0.0  # when the streams last showed a candle
         self._group: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
@@ -142,9 +132,9 @@ class Node:
 
     async def settled(self) -> None:
         """Wait until no event is left and no call is under way."""
-        while self._events or self._busy or self._calls or self._chains:
-            if self._calls or self._chains:
-                await asyncio.wait([*self._calls, *self._chains.values()])
+        while self._events or self._busy or self._calls:
+            if self._calls:
+                await asyncio.wait(self._calls)
                 await asyncio.sleep(0)
             else:
                 await self._calm.wait()
@@ -367,28 +357,8 @@ class Node:
             self._call(self._fetch(action))
         elif isinstance(action, Reconnect):
             self.reconnect()
-        elif self.venue is not None and isinstance(action, Asked):
-            self._outbox.append((action, written))
-            if len(self._outbox) == 1 and not self._sending:
-                self._sending = True
-                self._call(self._send_out(self.venue))
-
-    async def _send_out(self, venue: Exchange) -> None:
-        """Let what is asked about orders go: after other series were decided on, one at a pass of the event loop."""
-        if len(self.symbols) > 1:
-            await self._quiet()
-        while self._outbox:
-            action, written = self._outbox.popleft()
-            owner = self.loop.owner(asked_of(action).client_id)
-            before = self._chains.get(owner)
-            self._chains[owner] = task = self._call(self._after(before, self._order(venue, action, written)))
-            task.add_done_callback(partial(self._unchained, owner))
-            await asyncio.sleep(0)
-        self._sending = False
-
-    def _unchained(self, owner: int, done: asyncio.Task[None]) -> None:
-        if self._chains.get(owner) is done:
-            del self._chains[owner]
+        elif self.asking is not None and isinstance(action, Asked):
+            self.asking.ask(self.loop.owner(asked_of(action).client_id), action, written)
 
     def _call(self, call: Any) -> asyncio.Task[None]:
         assert self._group is not None
@@ -397,15 +367,10 @@ class Node:
         task.add_done_callback(self._calls.discard)
         return task
 
-    async def _after(self, before: asyncio.Task[None] | None, call: Awaitable[None]) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        await call
-
     async def _fetch(self, action: FetchCandles) -> None:
         symbol, timeframe = self.symbols[action.series]
-        if self._chains:
-            await asyncio.wait(self._chains.values(), timeout=FIRST_S)
+        if self.asking is not None and self.asking.chains:
+            await asyncio.wait(self.asking.chains.values(), timeout=FIRST_S)
         await self._quiet()
         sent_ns, failures = self.clock.now_ns(), 0
         while True:
@@ -439,55 +404,6 @@ class Node:
             await asyncio.sleep(0)  # a timer that is late goes before what waits to be read
             await asyncio.sleep(0)
         self._still.set()
-
-    async def _order(
-        self,
-        venue: Exchange,
-        action: Asked,
-        written: asyncio.Future[int] | None,
-    ) -> None:
-        request = asked_of(action)
-        call: Any = "find"
-        try:
-            if isinstance(action, PlaceOrder):
-                call = "place"
-                with venue.after(written):
-                    self._seen([await venue.place(request)])
-            elif isinstance(action, PlacePair):
-                call = "place"
-                with venue.after(written):
-                    self._seen(await venue.place_pair(action.stop, action.target))
-            elif isinstance(action, FetchFills):
-                fills = tuple(await venue.fills_of(request.symbol, action.venue_id))
-                self.put(FillsSeen(fills, self.clock.now_ns()))
-            else:
-                if isinstance(action, CancelOrder):
-                    call = "cancel"
-                    with venue.after(written):
-                        await venue.cancel(request.symbol, action.venue_id, request.client_id)
-                    call = "find"
-                found = await venue.find(request)
-                if found is None:
-                    self.put(OrderAbsent(request.client_id, self.clock.now_ns()))
-                else:
-                    self._seen([found])
-        except Told as error:
-            outcome = error.outcome
-            if outcome.meaning == "retry":  # what follows waits, and with it all later orders of this sub-account
-                await asyncio.sleep(min(outcome.delay_s, MOST_WAIT_S) if outcome.delay_s >= 0.0 else WAIT_S)
-            now_ns = self.clock.now_ns()
-            self.put(CallFailed(request.client_id, call, outcome.meaning, outcome.message, now_ns))
-            if isinstance(action, PlacePair):
-                self.put(CallFailed(action.target.client_id, call, outcome.meaning, outcome.message, now_ns))
-
-    def _seen(self, reports: Iterable[Any]) -> None:
-        for report in reports:
-            self.put(OrderSeen(report, self.clock.now_ns()))
-
-
-def asked_of(action: Asked) -> OrderRequest:
-    """Return the order an action is about; of a pair, the stop."""
-    return action.stop if isinstance(action, PlacePair) else action.request
 
 
 def candles_of(rows: Sequence[Sequence[Any]]) -> tuple[Candle, ...]:

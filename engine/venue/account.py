@@ -57,10 +57,14 @@ class Account:
             held.quantity * held.entry_price for held in self.positions.values() if held.settle == currency
         )
 
+    def available(self, currency: str) -> float:
+        """Return what is not bound."""
+        return self.total(currency) - self.locked.get(currency, 0.0)
+
     @property
     def free(self) -> dict[str, float]:
         """What is not bound, by currency."""
-        return {name: self.total(name) - self.locked.get(name, 0.0) for name in self.currencies()}
+        return {name: self.available(name) for name in self.currencies()}
 
     def currencies(self) -> list[str]:
         """Return the names of all currencies it ever had, sorted."""

@@ -61,7 +61,7 @@ def check(asked: Asked, tape: Tape, account: Account, tapes: Tapes, *, paid: boo
     if paid:
         return 0.0
     currency = market.pays_in(asked.side)
-    free = account.free.get(currency, 0.0)
+    free = account.available(currency)
     price = asked.price if limited else asked.stop_price or last
     need = quantity * price if asked.side == "buy" else quantity
     if need > free * _ROUNDING:

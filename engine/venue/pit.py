@@ -238,7 +238,7 @@ class Pit(Desk):
         """Return what the rest of a partly filled order binds on a spot market."""
         market = tape.market
         currency = market.pays_in(order.asked.side)
-        free = account.free.get(currency, 0.0) + order.locked
+        free = account.available(currency) + order.locked
         price = order.asked.price or order.asked.stop_price or tape.last
         rest = order.rest if order.asked.side == "sell" else order.rest * price * (1.0 + market.taker_fee)
         return max(0.0, min(rest, free))

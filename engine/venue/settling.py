@@ -37,7 +37,7 @@ def affordable(order: Order, tape: Tape, price: Price, quantity: float, account:
             cash -= abs(position.quantity) * price.price / leverage
     elif buys:
         closing, leverage, asks = 0.0, 1.0, quantity
-        cash = account.free.get(market.quote, 0.0) + order.locked
+        cash = account.available(market.quote) + order.locked
         if account.locked.get(market.quote, 0.0) == order.locked:
             cash = account.total(market.quote)  # the same, without rounding
     else:

@@ -217,10 +217,8 @@ def my_trade(one: Execution, market: Market) -> dict[str, Any]:
 def account(one: Account, now_ms: int, rates: tuple[float, float]) -> dict[str, Any]:
     """Return the answer to ``account``; ``rates`` are the maker's and the taker's fee."""
     maker, taker = (plain(rate) for rate in rates)
-    balances = [
-        {"asset": name, "free": plain(one.free.get(name, 0.0)), "locked": plain(one.locked.get(name, 0.0))}
-        for name in one.currencies()
-    ]
+    free = one.free
+    balances = [{"asset": name, "free": plain(free[name]), "locked": plain(one.locked.get(name, 0.0))} for name in free]
     said = {"canTrade": True, "canWithdraw": False, "canDeposit": False, "accountType": "SPOT", "permissions": ["SPOT"]}
     fees = {"commissionRates": {"maker": maker, "taker": taker, "buyer": "0", "seller": "0"}}
     return said | fees | {"updateTime": now_ms, "balances": balances}

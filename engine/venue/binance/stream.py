@@ -11,6 +11,7 @@ from engine.venue.binance.lines import Line, Lines
 from engine.venue.binance.lists import list_status
 from engine.venue.core import Venue
 from engine.venue.events import AccountEvent, BalanceChanged, OrderChanged
+from engine.venue.market import plain
 from engine.venue.order import FINAL
 from engine.venue.protocol import Feed
 
@@ -55,11 +56,11 @@ class Streams(Lines):
                 if len({one.open for one in pair}) == 1:
                     said.append(list_status(event.time_ms, market.id, self.list_names.get(order.pair_id, ""), pair))
         elif isinstance(event, BalanceChanged):
-            balances = say.account(self.venue.accounts[event.account], event.time_ms, (0.0, 0.0))["balances"]
+            account = self.venue.accounts[event.account]
             short = [
-                {"a": one["asset"], "f": one["free"], "l": one["locked"]}
-                for one in balances
-                if one["asset"] in event.currencies
+                {"a": name, "f": plain(account.available(name)), "l": plain(account.locked.get(name, 0.0))}
+                for name in account.currencies()
+                if name in event.currencies
             ]
             said.append({"e": "outboundAccountPosition", "E": event.time_ms, "u": event.time_ms, "B": short})
         for message in said:

@@ -191,7 +191,7 @@ def ticker(tape: Tape, now_ms: int, *, batch: bool) -> dict[str, str]:
 
 def account(one: Account, currency: str, opened_ms: int) -> dict[str, Any]:
     """Return a row of ``accounts``: one currency, what is available of it and what orders hold."""
-    amounts = (one.free.get(currency, 0.0), one.locked.get(currency, 0.0))
+    amounts = (one.available(currency), one.locked.get(currency, 0.0))
     available, hold = ({"value": plain(amount), "currency": currency} for amount in amounts)
     return {
         "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, currency)),

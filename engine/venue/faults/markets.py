@@ -125,7 +125,7 @@ def stranger_order(venue: Venue, symbol: str, armed: Armed) -> Told:
 def money_withdrawn(venue: Venue, symbol: str, armed: Armed) -> Told:
     account, market = _first(venue), venue.tape(symbol).market
     currency = market.settle or market.quote
-    free = account.free.get(currency, 0.0)
+    free = account.available(currency)
     if free <= 0.0:
         return None
     account.add(currency, -free * armed.size)

@@ -1,0 +1,142 @@
+"""What is asked of a venue about orders: in turn for each sub-account, one request at a pass of the event loop.
+
+A request takes half a millisecond to be signed.  One at a pass lets candles and answers come in between, whatever
+number of orders a close brings.  A call's failure becomes an event; nothing is repeated here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any, Final, Literal
+
+from engine.execution.exchange import Exchange
+from engine.execution.orders import OrderReport, OrderRequest
+from engine.execution.outcome import Told
+from engine.live.actions import CancelOrder, FetchFills, FindOrder, PlaceOrder, PlacePair
+from engine.live.clock import Clock
+from engine.live.events import CallFailed, Event, FillsSeen, OrderAbsent, OrderSeen
+
+__all__ = ["Asked", "Asking"]
+
+Asked = PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills
+Written = asyncio.Future[int] | None
+WAIT_S: Final = 0.25  # before an order is tried again where the venue names no time
+MOST_WAIT_S: Final = 30.0
+
+
+class Asking:
+    """The calls under way.
+
+    Parameters
+    ----------
+    venue : Exchange
+    clock : Clock
+    put : callable
+        Takes events.
+    start : callable
+        Starts a coroutine as a task of the run.
+    first : callable, optional
+        What requests wait for before they are signed.
+
+    Attributes
+    ----------
+    chains : dict of int to Task
+        The last call of each sub-account that has one under way.
+    """
+
+    def __init__(
+        self,
+        venue: Exchange,
+        clock: Clock,
+        put: Callable[[Event], None],
+        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.venue, self.clock, self.put, self.start, self.first = venue, clock, put, start, first
+        self.chains: dict[int, asyncio.Task[None]] = {}
+        self._outbox: deque[tuple[int, Asked, Written]] = deque()
+        self._sending = False
+
+    def ask(self, owner: int, action: Asked, written: Written) -> None:
+        """Ask, in turn.
+
+        Parameters
+        ----------
+        owner : int
+            The sub-account whose order it is.
+        action : Asked
+        written : Future, optional
+            What has to be done before an order, or its cancellation, may leave.
+        """
+        self._outbox.append((owner, action, written))
+        if not self._sending:
+            self._sending = True
+            self.start(self._send_out())
+
+    async def _send_out(self) -> None:
+        if self.first is not None:
+            await self.first()
+        while self._outbox:
+            owner, action, written = self._outbox.popleft()
+            before = self.chains.get(owner)
+            self.chains[owner] = task = self.start(self._after(before, action, written))
+            task.add_done_callback(partial(self._unchained, owner))
+            await asyncio.sleep(0)
+        self._sending = False
+
+    def _unchained(self, owner: int, done: asyncio.Task[None]) -> None:
+        if self.chains.get(owner) is done:
+            del self.chains[owner]
+
+    async def _after(self, before: asyncio.Task[None] | None, action: Asked, written: Written) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        await self._call(action, written)
+
+    async def _call(self, action: Asked, written: Written) -> None:
+        venue, request = self.venue, asked_of(action)
+        call: Literal["place", "cancel", "find"] = "find"
+        try:
+            if isinstance(action, PlaceOrder):
+                call = "place"
+                with venue.after(written):
+                    self.seen([await venue.place(request)])
+            elif isinstance(action, PlacePair):
+                call = "place"
+                with venue.after(written):
+                    self.seen(await venue.place_pair(action.stop, action.target))
+            elif isinstance(action, FetchFills):
+                fills = tuple(await venue.fills_of(request.symbol, action.venue_id))
+                self.put(FillsSeen(fills, self.clock.now_ns()))
+            else:
+                if isinstance(action, CancelOrder):
+                    call = "cancel"
+                    with venue.after(written):
+                        await venue.cancel(request.symbol, action.venue_id, request.client_id)
+                    call = "find"
+                found = await venue.find(request)
+                if found is None:
+                    self.put(OrderAbsent(request.client_id, self.clock.now_ns()))
+                else:
+                    self.seen([found])
+        except Told as error:
+            outcome = error.outcome
+            if outcome.meaning == "retry":  # what follows waits, and with it all later orders of this sub-account
+                await asyncio.sleep(min(outcome.delay_s, MOST_WAIT_S) if outcome.delay_s >= 0.0 else WAIT_S)
+            now_ns = self.clock.now_ns()
+            self.put(CallFailed(request.client_id, call, outcome.meaning, outcome.message, now_ns))
+            if isinstance(action, PlacePair):
+                self.put(CallFailed(action.target.client_id, call, outcome.meaning, outcome.message, now_ns))
+
+    def seen(self, reports: Iterable[OrderReport]) -> None:
+        """Pass on what the venue says of orders."""
+        for report in reports:
+            self.put(OrderSeen(report, self.clock.now_ns()))
+
+
+def asked_of(action: Asked) -> OrderRequest:
+    """Return the order an action is about; of a pair, the stop."""
+    return action.stop if isinstance(action, PlacePair) else action.request
