@@ -1,6 +1,6 @@
-"""What is asked of a venue about orders: in turn for each sub-account, one request at a pass of the event loop.
+"""What is asked of a venue about orders: in turn for each sub-account, a few requests at a pass of the event loop.
 
-A request takes half a millisecond to be signed.  One at a pass lets candles and answers come in between, whatever
+A request takes half a millisecond to be signed.  A few at a pass let candles and answers come in between, whatever
 number of orders a close brings.  A call's failure becomes an event; nothing is repeated here.
 """
 
@@ -25,6 +25,7 @@ Asked = PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills
 Written = asyncio.Future[int] | None
 WAIT_S: Final = 0.25  # before an order is tried again where the venue names no time
 MOST_WAIT_S: Final = 30.0
+AT_ONCE: Final = 8  # requests signed at a pass
 
 
 class Asking:
@@ -71,7 +72,10 @@ class Asking:
         written : Future, optional
             What has to be done before an order, or its cancellation, may leave.
         """
-        self._outbox.append((owner, action, written))
+        if self.first is None and not self._sending:
+            self._begin(owner, action, written)
+        else:
+            self._outbox.append((owner, action, written))
         if not self._sending:
             self._sending = True
             self.start(self._send_out())
@@ -80,12 +84,15 @@ class Asking:
         if self.first is not None:
             await self.first()
         while self._outbox:
-            owner, action, written = self._outbox.popleft()
-            before = self.chains.get(owner)
-            self.chains[owner] = task = self.start(self._after(before, action, written))
-            task.add_done_callback(partial(self._unchained, owner))
+            for _ in range(min(AT_ONCE, len(self._outbox))):
+                self._begin(*self._outbox.popleft())
             await asyncio.sleep(0)
         self._sending = False
+
+    def _begin(self, owner: int, action: Asked, written: Written) -> None:
+        before = self.chains.get(owner)
+        self.chains[owner] = task = self.start(self._after(before, action, written))
+        task.add_done_callback(partial(self._unchained, owner))
 
     def _unchained(self, owner: int, done: asyncio.Task[None]) -> None:
         if self.chains.get(owner) is done:
