@@ -106,3 +106,25 @@ def test_quoted_figures_of_large_sweeps_and_kernels_are_those_of_the_results() -
         assert words in README
         between = " on one thread and " if memory == "fresh memory" else " and "
         assert f"{one:.1f}{between}{two:.1f}" in README
+
+
+def test_quoted_figures_of_the_live_loop_are_those_of_the_results() -> None:
+    results = ROOT / "benchmarks" / "results"
+    live = json.loads((results / "bench_live.json").read_text())
+    one, many = live["one symbol, an order a close"], live["50 symbols x 10 manifests"]
+
+    def pair(found: dict[str, float], unit: float, places: int) -> str:
+        return f"{found['p50'] / unit:.{places}f} and {found['p99'] / unit:.{places}f}"
+
+    whole, decision = one["message to acknowledgement"], one["message to decision"]
+    assert f"{pair(whole, 1e3, 1)} ms, of which {pair(decision, 1e3, 1)} to the decision" in README
+    assert f"{pair(many['first message to last decision'], 1e3, 0)} ms from the first message" in README
+    peers = live["a window anew, mean_reversion"]
+    step, talib = live["step alone, mean_reversion"], peers["TA-Lib, 500 candles anew"]
+    assert f"{pair(step, 1.0, 0)} us (`mean_reversion`), beside {pair(talib, 1.0, 0)} for TA-Lib" in README
+    assert f"{peers['pandas-ta-classic, 500 candles anew']['p50'] / 1e3:.0f} ms for pandas-ta-classic" in README
+    assert f"took {live['a Python loop of 100']['p50']:.0f} us" in README
+    start = json.loads((results / "bench_start.json").read_text())
+    first = [sorted(start[name]["from a checkpoint"]["first order, s"])[1] for name in start if "program" in name]
+    one_s, many_s = sorted(first)
+    assert f"the first order {one_s:.1f} s with one program and {many_s:.1f} s with 500" in README
