@@ -115,6 +115,16 @@ def stack_floats(count):
 
 
 @intrinsic
+def pointer(typing, address):
+    """Return an address as a pointer, for ``numba.carray``."""
+
+    def code(context, builder, signature, args):
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.uintp), code
+
+
+@intrinsic
 def load_flag(typing, address, index):
     """Load a byte as a flag."""
 

@@ -41,7 +41,7 @@ _MS = 1_000_000
 _DISORDER = "the stream showed two candles of it that cannot be put in order"
 
 
-@dataclass
+@dataclass(slots=True)
 class _Decided:
     candle: Candle | None
     sent_ns: int = -1
@@ -284,17 +284,18 @@ class ClosingRule:
         """Drop what is not needed of a bar that was decided on, and of one that is no longer compared."""
         old = number - self._kept
         self._held.pop(number, None)
-        self._doubt.pop(number, None)
-        self._final.pop(number, None)
-        self._not_shown.pop(number, None)
-        self._not_shown.pop(old, None)
+        if self._doubt or self._final or self._not_shown:
+            self._doubt.pop(number, None)
+            self._final.pop(number, None)
+            self._not_shown.pop(number, None)
+            self._not_shown.pop(old, None)
         self._decided.pop(old, None)
         self._asked.pop(old, None)
         self._unsure.discard(old)
 
     def _missing(self, ripe: int) -> list[CandleAction]:
         """Ask for the ripe bars that are needed and were not asked for of late."""
-        needed = [number for number in self._unsure if number <= ripe]
+        needed = [number for number in self._unsure if number <= ripe] if self._unsure else []
         if not needed and self._next > ripe:
             return []
         ahead = range(self._next, min(ripe, self._next + self._most - 1) + 1)

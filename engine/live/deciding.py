@@ -17,7 +17,8 @@ from engine.graph.program import Program
 from engine.graph.resolve import ROLES
 from engine.graph.together import Together
 from engine.graph.turn import advance_rows
-from engine.jit import compiled
+from engine.jit import compiled, inlined
+from engine.kernels.addresses import one, table_of, two
 from engine.simulate import Costs
 from engine.simulate.account import ACCOUNT, TRADE, close_bar, new_account, open_bar
 from engine.simulate.costs import CostNumbers, SizingNumbers, sizing_numbers
@@ -41,11 +42,32 @@ OUT = (
 )
 
 
+KINDS: Final = (
+    np.uint64, np.int32, np.float64, np.int64, np.uint8, np.uint32, np.int64, np.float64, np.int64, np.int64,
+    np.float64, np.int64, np.int64, np.float64, ACCOUNT, np.int64, np.int64, np.int64, np.float64, np.float64,
+    np.float64, np.uint8, TRADE, np.float64,
+)  # fmt: skip
+
+
 @compiled
-def close_rows(
+def close_rows(table, count, paper, delayed):
+    """Do as `close_bars` for its arrays, which are of ``KINDS`` and lie where a table says."""
+    return close_bars(
+        two(table, 0, np.uint64), two(table, 1, np.int32), one(table, 2, np.float64), one(table, 3, np.int64),
+        one(table, 4, np.uint8), two(table, 5, np.uint32), one(table, 6, np.int64), one(table, 7, np.float64),
+        two(table, 8, np.int64), two(table, 9, np.int64), two(table, 10, np.float64), one(table, 11, np.int64),
+        one(table, 12, np.int64), two(table, 13, np.float64), one(table, 14, ACCOUNT), one(table, 15, np.int64),
+        one(table, 16, np.int64), one(table, 17, np.int64), two(table, 18, np.float64), two(table, 19, np.float64),
+        two(table, 20, np.float64), one(table, 21, np.uint8), two(table, 22, TRADE), two(table, 23, np.float64),
+        count, paper, delayed,
+    )  # fmt: skip
+
+
+@inlined
+def close_bars(
     groups, starts, cells, last, fresh, links, link_starts, roles, runs,
-    whole, real, count, symbols, numbers, bars,
-    accounts, digested, owners, owner_starts, rules, sizings, costs, paper, delayed, working, scratch, out,
+    whole, real, symbols, numbers, bars, accounts, digested, owners, owner_starts, rules, sizings, costs,
+    working, scratch, out, count, paper, delayed,
 ):  # fmt: skip
     """Advance some symbols by a bar each and close it for their accounts; return what `advance_rows` does.
 
@@ -166,10 +188,12 @@ class Deciding:
         self._whole, self._real = bars.view(np.int64), bars
         self._room = np.zeros(places, np.int64), np.zeros(places, np.int64), np.zeros((places, 5))
         self._out = np.zeros((count, len(OUT)))
-        self._fixed = (
-            *self._room, self.accounts, self.digested, flat, owner_starts, rules, sizings, costs, paper, delayed,
-            self.working, self.fresh, self._out,
+        self._kept = (
+            *together.arrays, self._whole, self._real, *self._room, self.accounts, self.digested, flat, owner_starts,
+            rules, sizings, costs, self.working, self.fresh, self._out,
         )  # fmt: skip
+        self._fixed = paper, delayed
+        self._table = table_of(self._kept, KINDS)
 
     def put(self, k: int, place: int, number: int, bar: Candle, reached: float) -> None:
         """Write the ``k``-th bar of the next call.
@@ -208,7 +232,7 @@ class Deciding:
         Failed
             A bar is not later than the one before; nothing has changed.
         """
-        wrong = close_rows(*self.together.arrays, self._whole, self._real, count, *self._fixed)
+        wrong = close_rows(self._table, count, *self._fixed)
         if wrong >= 0:
             raise self.together.refused(wrong, self._room[0], self._room[1])
         rows: list[list[float]] = self._out[:accounts].tolist()
