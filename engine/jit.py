@@ -28,10 +28,13 @@ import numpy as np
 import platformdirs
 from llvmlite import binding
 
-__all__ = ["FLAGS", "cache_folder", "compiled", "compiled_bare", "inlined", "inlined_bare", "kernel_sources"]
+__all__ = ["FLAGS", "INLINED", "cache_folder", "compiled", "compiled_bare", "inlined", "inlined_bare", "kernel_sources"]
 
 FLAGS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "nogil": True}
 BARE: dict[str, Any] = {"_nrt": False}
+SCALAR: dict[str, Any] = {"forceinline": True, "no_cfunc_wrapper": True}
+# of an ``overload``, which Python cannot call: without this door such a call would end the process
+INLINED: Any = {**SCALAR, "no_cpython_wrapper": True}
 STALE_SECONDS = 30 * 86_400
 HERE = Path(__file__).resolve().parent
 MARK = b"engine.jit"
@@ -140,11 +143,11 @@ def _cached(function: F, flags: dict[str, Any]) -> F:
 
 def inlined(function: F) -> F:
     """Compile a scalar function that is always inlined into its caller, so it costs no call and needs no cache."""
-    made: F = numba.njit(forceinline=True, **FLAGS)(function)
+    made: F = numba.njit(**SCALAR, **FLAGS)(function)
     return made
 
 
 def inlined_bare(function: F) -> F:
     """Do as ``inlined`` for a function that makes no arrays; see ``compiled_bare``."""
-    made: F = numba.njit(forceinline=True, **FLAGS, **BARE)(function)
+    made: F = numba.njit(**SCALAR, **FLAGS, **BARE)(function)
     return made

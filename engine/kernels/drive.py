@@ -15,18 +15,16 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.experimental.function_type import _get_wrapper_address
 from numba.extending import overload
 
-from engine.jit import compiled, inlined
+from engine.jit import INLINED, compiled, inlined
 from engine.kernels.memory import assume, load_flag, load_float, load_word, store_float
 from engine.kernels.parts import (
     BLOCK,
-    INLINE,
     ROOMS,
     apply,
     fresh_inputs,
     fresh_outputs,
     fresh_ports,
     in_blocks,
-    known_inputs,
     read_params,
     read_state,
     remembers,
@@ -36,6 +34,7 @@ from engine.kernels.parts import (
     sees_unknown,
     settled,
     step_type,
+    sum_of_inputs,
     write_state,
 )
 from engine.kernels.step import Step
@@ -93,7 +92,7 @@ def bar_by_bar(step, held, start, stop, sources, strides, sinks, steps, settings
 def many_bars(step, held, ring, count, heads, ends, room, settings): ...
 
 
-@overload(many_bars, jit_options=INLINE)
+@overload(many_bars, jit_options=INLINED)
 def _many_bars(step, held, ring, count, heads, ends, room, settings):
     """Advance by up to ``count`` bars past the warm-up and without an anchor; return how many, 0 or more."""
     if step.step.block is not None:
@@ -101,6 +100,16 @@ def _many_bars(step, held, ring, count, heads, ends, room, settings):
             step, held, ring, count, heads, ends, room, settings
         )
     return known_bars
+
+
+@inlined
+def known_inputs(step, heads, count):
+    """Return whether all inputs of some bars are known."""
+    unknown = 0
+    for j in range(count):
+        value = sum_of_inputs(step, heads, j)  # where infinities meet, too: then a bar at a time
+        unknown += value != value
+    return unknown == 0
 
 
 def known_bars(step, held, ring, count, heads, ends, room, settings):

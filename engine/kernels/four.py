@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic, overload, register_model
 
-from engine.jit import inlined
+from engine.jit import INLINED, inlined
 from engine.kernels.fused import fma
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 AHEAD = 256  # bars: how far before its use memory is asked for; at 512 the lines of six columns share sets of the cache
-INLINE: Any = {"forceinline": True}
 VECTOR = ir.VectorType(ir.DoubleType(), 4)
 INDEX = ir.IntType(32)
 
@@ -97,7 +96,7 @@ def _operation(build: Any, result: Any = FOUR) -> Any:
 def _operator(function: Any, build: Any, result: Any = FOUR) -> None:
     call = _operation(build, result)
 
-    @overload(function, jit_options=INLINE)
+    @overload(function, jit_options=INLINED)
     def _(a, b):
         if FOUR in (a, b):
             return lambda a, b: call(a, b)
@@ -113,13 +112,13 @@ _operator(operator.le, lambda builder, a, b: builder.fcmp_ordered("<=", a, b), F
 _operator(operator.eq, lambda builder, a, b: builder.fcmp_ordered("==", a, b), FLAGS)
 
 
-@overload(operator.and_, jit_options=INLINE)
+@overload(operator.and_, jit_options=INLINED)
 def _and(a, b):
     if a == FLAGS and b == FLAGS:
         return lambda a, b: both(a, b)
 
 
-@overload(operator.invert, jit_options=INLINE)
+@overload(operator.invert, jit_options=INLINED)
 def _not(a):
     if a == FLAGS:
         return lambda a: opposite(a)
@@ -168,7 +167,7 @@ def _fma4(a, b, c):
         return lambda a, b, c: fused4(a, b, c)
 
 
-@overload(abs, jit_options=INLINE)
+@overload(abs, jit_options=INLINED)
 def _abs4(a):
     if a == FOUR:
         return lambda a: size4(a)

@@ -32,6 +32,13 @@ def _cell(builder, address, index, kind):
     return builder.gep(builder.inttoptr(address, kind.as_pointer()), [index])
 
 
+def float_at(builder, address, index):
+    """Return the pointer to a float64, in the code of an intrinsic; the index is a value or a whole number."""
+    if isinstance(index, int):
+        index = ir.Constant(ir.IntType(64), index)
+    return _cell(builder, address, index, ir.DoubleType())
+
+
 @intrinsic
 def load_float(typing, address, index):
     """Load a float64."""
@@ -98,20 +105,6 @@ def assume(typing, condition):
         return context.get_dummy_value()
 
     return types.void(types.boolean), code
-
-
-def stack_floats(count):
-    """Return a compiled function that answers the address of ``count`` float64 on the caller's stack."""
-
-    @intrinsic
-    def room(typing):
-        def code(context, builder, signature, args):
-            made = cgutils.alloca_once(builder, ir.ArrayType(ir.DoubleType(), count))
-            return builder.ptrtoint(made, ir.IntType(64))
-
-        return types.uintp(), code
-
-    return room
 
 
 @intrinsic

@@ -1,21 +1,25 @@
-"""What a step is to the compiler: a type of its own, and each of its parts inlined into the driver."""
+"""What a step is to the compiler: a type of its own, and each of its parts inlined into the driver.
+
+What only depends on the declaration of the step is written as an intrinsic: a function would be compiled anew for every
+step, twenty of them for longer than the step itself.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core.typing.typeof import typeof_impl
-from numba.extending import NativeValue, models, overload, register_model, unbox
+from numba.extending import NativeValue, intrinsic, models, overload, register_model, unbox
 
-from engine.jit import inlined
-from engine.kernels.memory import load_float, stack_floats, store_float
+from engine.jit import INLINED
+from engine.kernels.memory import float_at
 from engine.kernels.step import Step
 
 BLOCK = 512  # bars that are looked through for unknown values at once: a column of them is 4 kB
 ROOMS = 4  # columns of a block that a step's block form has for itself
-INLINE: Any = {"forceinline": True}
 
 _STEPS: dict[str, Step] = {}
 
@@ -60,189 +64,182 @@ def _unbox(kind: Any, value: Any, context: Any) -> Any:
     return NativeValue(context.context.get_dummy_value())
 
 
-def fresh_inputs(step): ...
-def fresh_ports(step): ...
-def fresh_outputs(step): ...
-def read_state(step, address): ...
-def write_state(step, address, state): ...
-def read_params(step, address): ...
-def apply(step, state, ring, anchor, inputs, params): ...
-def sees_unknown(step): ...
-def sees_anchor(step): ...
-def room_for_columns(step): ...
-def known_inputs(step, heads, count): ...
+def fact(of: Callable[[Step], int], kind: Any = types.boolean) -> Any:
+    """Return a compiled function from a step to a number that its declaration says."""
+
+    @intrinsic
+    def answer(typing, step):
+        value = int(of(step.step))
+        return kind(step), lambda context, builder, signature, args: ir.Constant(context.get_value_type(kind), value)
+
+    return answer
+
+
+sees_unknown = fact(lambda step: step.sees_unknown)
+sees_anchor = fact(lambda step: step.has_anchor)
+has_ring = fact(lambda step: step.has_ring)
+remembers = fact(lambda step: bool(step.state))
+in_blocks = fact(lambda step: step.block is not None)
+state_words = fact(lambda step: len(step.state), types.intp)
+
+
+def nothing(kind: Any) -> Any:
+    """Return the code of zeros of a kind."""
+    return lambda context, builder, signature, args: context.get_constant_null(kind)
+
+
+@intrinsic
+def fresh_inputs(typing, step):
+    """Return a tuple with room for the inputs."""
+    kind = types.Tuple([types.float64] * len(step.step.inputs))
+    return kind(step), nothing(kind)
+
+
+@intrinsic
+def fresh_outputs(typing, step):
+    """Return a tuple with room for the outputs."""
+    kind = types.Tuple([types.float64] * len(step.step.outputs))
+    return kind(step), nothing(kind)
+
+
+@intrinsic
+def fresh_ports(typing, step):
+    """Return two tuples with room for the addresses of the inputs and of the outputs."""
+    kind = types.Tuple([types.Tuple([types.uintp] * len(names)) for names in (step.step.inputs, step.step.outputs)])
+    return kind(step), nothing(kind)
+
+
+def reader(step: Any, address: Any, whole: Sequence[bool]) -> Any:
+    """Return signature and code of reading a tuple of floats and whole numbers: numba has no such loop."""
+    kind = types.Tuple([types.int64 if one else types.float64 for one in whole])
+
+    def code(context, builder, signature, args):
+        values = []
+        for k, one in enumerate(whole):
+            value = builder.load(float_at(builder, args[1], k))
+            values.append(builder.fptosi(value, ir.IntType(64)) if one else value)
+        return context.make_tuple(builder, kind, values)
+
+    return kind(step, address), code
+
+
+@intrinsic
+def read_params(typing, step, address):
+    """Return the parameters."""
+    return reader(step, address, step.step.whole)
+
+
+@intrinsic
+def read_state(typing, step, address):
+    """Return the state."""
+    return reader(step, address, step.step.counts)
+
+
+@intrinsic
+def write_state(typing, step, address, state):
+    """Write the state, whole numbers as floats."""
+
+    def code(context, builder, signature, args):
+        for k in range(len(step.step.state)):
+            value = builder.extract_value(args[2], k)
+            value = context.cast(builder, value, state[k], types.float64)
+            builder.store(value, float_at(builder, args[1], k))
+        return context.get_dummy_value()
+
+    return types.void(step, address, state), code
+
+
+@intrinsic
+def room_for_columns(typing, step):
+    """Return the address of the columns that a block has for itself, on the caller's stack.
+
+    They hold anything: ``cgutils.alloca_once`` would fill them with zeros at every call.
+    """
+    count = BLOCK * (len(step.step.inputs) + (ROOMS if step.step.block is not None else 0))
+
+    def code(context, builder, signature, args):
+        with builder.goto_entry_block():
+            made = builder.alloca(ir.ArrayType(ir.DoubleType(), count))
+        return builder.ptrtoint(made, ir.IntType(64))
+
+    return types.uintp(step), code
+
+
+@intrinsic
+def sum_of_inputs(typing, step, heads, j):
+    """Return the sum of the inputs of a bar: unknown if one of them is, or if infinities meet."""
+
+    def code(context, builder, signature, args):
+        total = ir.Constant(ir.DoubleType(), 0.0)
+        for k in range(len(step.step.inputs)):
+            value = builder.load(float_at(builder, builder.extract_value(args[1], k), args[2]))
+            total = value if k == 0 else builder.fadd(total, value)
+        return total
+
+    return types.float64(step, heads, types.intp), code
+
+
+@intrinsic
+def with_one_output(typing, made):
+    """Return a state and an output as a state and a tuple of outputs."""
+    state, output = made
+    kind = types.Tuple([state, types.UniTuple(types.float64, 1)])
+
+    def code(context, builder, signature, args):
+        value = context.cast(builder, builder.extract_value(args[0], 1), output, types.float64)
+        outputs = context.make_tuple(builder, kind[1], [value])
+        return context.make_tuple(builder, kind, [builder.extract_value(args[0], 0), outputs])
+
+    return kind(made), code
+
+
 def settled(step, state, params): ...
-def remembers(step): ...
-def in_blocks(step): ...
 def run_block(step, state, ring, count, heads, ends, room, params): ...
+def apply(step, state, ring, anchor, inputs, params): ...
 
 
-@overload(fresh_inputs, jit_options=INLINE)
-def _fresh_inputs(step):
-    value = (0.0,) * len(step.step.inputs)
-    return lambda step: value
+@overload(settled, jit_options=INLINED)
+def _settled(step, state, params):
+    function = step.step.settled
+    if function is None:
+        return lambda step, state, params: True
+    return lambda step, state, params: function(state, *params)
 
 
-@overload(fresh_ports, jit_options=INLINE)
-def _fresh_ports(step):
-    value = (np.uintp(0),) * len(step.step.inputs), (np.uintp(0),) * len(step.step.outputs)
-    return lambda step: value
-
-
-@overload(fresh_outputs, jit_options=INLINE)
-def _fresh_outputs(step):
-    value = (0.0,) * len(step.step.outputs)
-    return lambda step: value
-
-
-@overload(sees_unknown, jit_options=INLINE)
-def _sees_unknown(step):
-    value = step.step.sees_unknown
-    return lambda step: value
-
-
-@overload(sees_anchor, jit_options=INLINE)
-def _sees_anchor(step):
-    value = step.step.has_anchor
-    return lambda step: value
-
-
-@overload(remembers, jit_options=INLINE)
-def _remembers(step):
-    value = bool(step.step.state)
-    return lambda step: value
-
-
-@overload(in_blocks, jit_options=INLINE)
-def _in_blocks(step):
-    value = step.step.block is not None
-    return lambda step: value
-
-
-@overload(run_block, jit_options=INLINE)
+@overload(run_block, jit_options=INLINED)
 def _run_block(step, state, ring, count, heads, ends, room, params):
     block = step.step.block
     if block is None:
         return lambda step, state, ring, count, heads, ends, room, params: (state, 0)
     if step.step.has_ring:
-        call = lambda state, ring, count, heads, ends, room, params: block(  # noqa: E731
+        return lambda step, state, ring, count, heads, ends, room, params: block(
             state, ring, count, *(heads + ends + (room,) + params)
         )
-    else:
-        call = lambda state, ring, count, heads, ends, room, params: block(  # noqa: E731
-            state, count, *(heads + ends + (room,) + params)
-        )
-    call = inlined(call)
-    return lambda step, state, ring, count, heads, ends, room, params: call(
-        state, ring, count, heads, ends, room, params
+    return lambda step, state, ring, count, heads, ends, room, params: block(
+        state, count, *(heads + ends + (room,) + params)
     )
 
 
-@overload(settled, jit_options=INLINE)
-def _settled(step, state, params):
-    function = step.step.settled
-    if function is None:
-        return lambda step, state, params: True
-    call = inlined(lambda state, params: function(state, *params))
-    return lambda step, state, params: call(state, params)
-
-
-@overload(room_for_columns, jit_options=INLINE)
-def _room_for_columns(step):
-    room = stack_floats(BLOCK * (len(step.step.inputs) + (ROOMS if step.step.block is not None else 0)))
-    return lambda step: room()
-
-
-@overload(known_inputs, jit_options=INLINE)
-def _known_inputs(step, heads, count):
-    together = inlined(lambda heads, j: 0.0)
-    for k in range(len(step.step.inputs)):
-        together = _one_more_added(together, k)
-
-    def known(step, heads, count):
-        unknown = 0
-        for j in range(count):
-            value = together(heads, j)  # unknown if one of them is (or if infinities meet: then a bar at a time)
-            unknown += value != value
-        return unknown == 0
-
-    return known
-
-
-def _one_more_added(before, k):
-    if k == 0:
-        return inlined(lambda heads, j: load_float(heads[0], j))
-    return inlined(lambda heads, j: before(heads, j) + load_float(heads[k], j))
-
-
-@inlined
-def whole_number(value):
-    return np.int64(value)
-
-
-@inlined
-def real_number(value):
-    return value
-
-
-def _reader(kinds):
-    """Return a compiled function from an address to a tuple of floats or whole numbers: numba has no such loop."""
-    read = inlined(lambda address: ())
-    for k, kind in enumerate(kinds):
-        read = _one_more(read, k, kind)
-    return read
-
-
-def _one_more(before, k, kind):
-    return inlined(lambda address: before(address) + (kind(load_float(address, k)),))  # noqa: RUF005  (numba)
-
-
-@overload(read_params, jit_options=INLINE)
-def _read_params(step, address):
-    read = _reader([whole_number if whole else real_number for whole in step.step.whole])
-    return lambda step, address: read(address)
-
-
-@overload(read_state, jit_options=INLINE)
-def _read_state(step, address):
-    read = _reader([whole_number if count else real_number for count in step.step.counts])
-    return lambda step, address: read(address)
-
-
-@overload(write_state, jit_options=INLINE)
-def _write_state(step, address, state):
-    write = inlined(lambda address, state: None)
-    for k in range(len(step.step.state)):
-        write = _one_more_written(write, k)
-    return lambda step, address, state: write(address, state)
-
-
-def _one_more_written(before, k):
-    @inlined
-    def write(address, state):
-        before(address, state)
-        store_float(address, k, float(state[k]))
-
-    return write
-
-
-@overload(apply, jit_options=INLINE)
+@overload(apply, jit_options=INLINED)
 def _apply(step, state, ring, anchor, inputs, params):
     function, made = step.step.compiled, step.step
-    if made.has_ring and made.has_anchor:
-        call = lambda state, ring, anchor, inputs, params: function(state, ring, anchor, *(inputs + params))  # noqa: E731
-    elif made.has_ring:
-        call = lambda state, ring, anchor, inputs, params: function(state, ring, *(inputs + params))  # noqa: E731
-    elif made.has_anchor:
-        call = lambda state, ring, anchor, inputs, params: function(state, anchor, *(inputs + params))  # noqa: E731
-    else:
-        call = lambda state, ring, anchor, inputs, params: function(state, *(inputs + params))  # noqa: E731
-    call = inlined(call)
-    if len(made.outputs) > 1:
-        return lambda step, state, ring, anchor, inputs, params: call(state, ring, anchor, inputs, params)
-
-    def single(step, state, ring, anchor, inputs, params):
-        state, value = call(state, ring, anchor, inputs, params)
-        return state, (value,)
-
-    return single
+    kind = 2 * made.has_ring + made.has_anchor
+    if len(made.outputs) == 1:
+        return (
+            lambda step, state, ring, anchor, inputs, params: with_one_output(function(state, *(inputs + params))),
+            lambda step, state, ring, anchor, inputs, params: with_one_output(
+                function(state, anchor, *(inputs + params))
+            ),
+            lambda step, state, ring, anchor, inputs, params: with_one_output(
+                function(state, ring, *(inputs + params))
+            ),
+            lambda step, state, ring, anchor, inputs, params: with_one_output(
+                function(state, ring, anchor, *(inputs + params))
+            ),
+        )[kind]
+    return (
+        lambda step, state, ring, anchor, inputs, params: function(state, *(inputs + params)),
+        lambda step, state, ring, anchor, inputs, params: function(state, anchor, *(inputs + params)),
+        lambda step, state, ring, anchor, inputs, params: function(state, ring, *(inputs + params)),
+        lambda step, state, ring, anchor, inputs, params: function(state, ring, anchor, *(inputs + params)),
+    )[kind]

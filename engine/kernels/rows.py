@@ -12,12 +12,21 @@ import numpy as np
 from numba import types
 from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.experimental.function_type import _get_wrapper_address
-from numba.extending import overload
 
 from engine.jit import compiled
 from engine.kernels.drive import bar_by_bar
 from engine.kernels.memory import load_word
-from engine.kernels.parts import INLINE, fresh_ports, read_params, read_state, sees_anchor, step_type, write_state
+from engine.kernels.parts import (
+    fact,
+    fresh_ports,
+    has_ring,
+    read_params,
+    read_state,
+    sees_anchor,
+    state_words,
+    step_type,
+    write_state,
+)
 from engine.kernels.step import Step
 
 __all__ = ["row_words", "rows_address", "run_rows"]
@@ -28,27 +37,7 @@ def row_words(step: Step) -> int:
     return len(step.inputs) + step.has_ring + step.has_anchor + len(step.params)
 
 
-def has_ring(step): ...
-def table_words(step): ...
-def state_words(step): ...
-
-
-@overload(has_ring, jit_options=INLINE)
-def _has_ring(step):
-    value = step.step.has_ring
-    return lambda step: value
-
-
-@overload(table_words, jit_options=INLINE)
-def _table_words(step):
-    value = row_words(step.step)
-    return lambda step: value
-
-
-@overload(state_words, jit_options=INLINE)
-def _state_words(step):
-    value = len(step.step.state)
-    return lambda step: value
+table_words = fact(row_words, types.intp)
 
 
 @compiled
