@@ -18,12 +18,14 @@ from engine.execution.client import client_of
 from engine.execution.exchange import Exchange
 from engine.live.actions import Action, Decided
 from engine.live.clock import Clock, PlayedClock, VenueClock
+from engine.live.events import Resumed
 from engine.live.journal import Journal
 from engine.live.left import refuse_left
 from engine.live.lockstep import Lockstep
 from engine.live.loop import Loop
 from engine.live.node import Node
 from engine.live.pace import unhindered
+from engine.live.resuming import go_on
 from engine.live.start import clock_of, load_plan, setup_of
 from engine.live.status import STATUS, snapshot, write_status
 from engine.settings import BotSettings, Credentials, load_credentials, refuse_unsafe
@@ -118,16 +120,21 @@ async def run_bot(
             )
             feed = await stack.enter_async_context(Exchange(client_of(settings.model_copy(update={"venue": other}))))
         venue = None if settings.mode == "paper" else trader
-        if venue is not None:
-            await refuse_left(settings.journal.parent / STATUS, venue)
         clock, control = await clock_of(settings, feed)
         ahead_ns = clock.ahead_ns if isinstance(clock, VenueClock) else feed.adjusted_ns
         if abs(ahead_ns) >= AHEAD_NS:
             apart = f"{abs(ahead_ns) / 1e9:.1f} s {'ahead of' if ahead_ns > 0 else 'behind'}"
             say(f"{feed.venue}: its clock is {apart} this machine's, and counts; set this machine's by NTP")
-        setup = await setup_of(settings, plan, Store.open(settings.store), feed, venue, clock, say)
-        await asyncio.to_thread(journal.append, clock.now_ns(), "setup", setup.as_json(), True)
-        loop = Loop(setup)
+        for _, _, symbol, _ in plan.placed:
+            for one in {feed, venue or feed}:
+                one.rules(symbol)
+        before = await asyncio.to_thread(go_on, settings.journal, settings, plan, feed, venue, clock, say)
+        if before is None:
+            if venue is not None:
+                await refuse_left(settings.journal.parent / STATUS, venue)
+            setup = await setup_of(settings, plan, Store.open(settings.store), feed, venue, clock, say)
+            await asyncio.to_thread(journal.append, clock.now_ns(), "setup", setup.as_json(), True)
+        loop = before or Loop(setup)
         lags: dict[str, int] = {}
         node = Node(
             loop,
@@ -145,6 +152,9 @@ async def run_bot(
         def told(running: bool) -> Callable[[], dict[str, Any]]:
             return snapshot(loop, settings.mode, clock.now_ns(), running=running, lags_ns=lags)
 
+        if before is not None:
+            say(f"the run before goes on after {loop.bars} bars")
+            node.put(Resumed(clock.now_ns()))
         until = None
         if control and isinstance(clock, PlayedClock):
             until = driven(Lockstep(node, control, clock), bars, progress)

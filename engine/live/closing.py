@@ -185,6 +185,13 @@ class ClosingRule:
         self._news_ns, self._stale = self._now, False
         return actions + self._settle()
 
+    def resumed(self, venue_ns: int) -> list[CandleAction]:
+        """Take note that nothing was seen for a while, since the run was over or killed; return what to do."""
+        self._now = max(self._now, venue_ns)
+        self._mistrust("the run was interrupted while it formed")
+        self._news_ns, self._stale = self._now, False
+        return self._settle()
+
     def at(self, venue_ns: int) -> list[CandleAction]:
         """Take note of the venue's time; return what to do."""
         return self._pass(venue_ns) + self._settle()

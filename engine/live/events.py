@@ -23,6 +23,7 @@ __all__ = [
     "FillsSeen",
     "OrderAbsent",
     "OrderSeen",
+    "Resumed",
     "Stopping",
     "StreamCut",
     "pack",
@@ -110,6 +111,13 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """The run goes on after it was over or killed: what happened meanwhile is to be asked for, before any decision."""
+
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The run was told to end: nothing new is entered, what rests at the venue stays."""
 
@@ -126,6 +134,7 @@ Event = (
     | FillsSeen
     | OrderAbsent
     | CallFailed
+    | Resumed
     | Stopping
 )
 PLAIN: Final = ("str", "int", "float", "bool")

@@ -24,7 +24,7 @@ import orjson
 from parquet_store.errors import Failed, Halt, Usage
 from parquet_store.write import sole_writer
 
-__all__ = ["Entry", "Journal", "read_journal", "verify_journal"]
+__all__ = ["Entry", "Journal", "last_of", "read_journal", "verify_journal"]
 
 APPLICATION, FORMAT = 0x4C4B5354, 1
 START = bytes(32)
@@ -257,6 +257,15 @@ def read_journal(path: Path | str, start: int = 1) -> Iterator[Entry]:
         query = f"SELECT {COLUMNS} FROM entries WHERE sequence >= ? ORDER BY sequence"
         for row in connection.execute(query, (start,)):
             yield Entry(*row)
+
+
+def last_of(path: Path | str, kind: str) -> int | None:
+    """Return the sequence of the last entry of a kind, None if there is none; errors are those of `read_journal`."""
+    path = Path(path)
+    with telling(path, Failed), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        check_format(path, connection)
+        found = connection.execute("SELECT max(sequence) FROM entries WHERE kind = ?", (kind,)).fetchone()[0]
+        return None if found is None else int(found)
 
 
 def verify_journal(path: Path | str, chain: bytes | None = None) -> tuple[int, bytes]:

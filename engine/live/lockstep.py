@@ -52,12 +52,16 @@ class Lockstep:
             The venue does not answer as one in lockstep.
         """
         async with aiohttp.ClientSession() as session:
+            if self.node.loop.bars:
+                await self._resumed()
+            told = await self._told(session.get, "state")
             while bars is None or self.bars < bars:
-                told = await self._half(session, "open")
-                if not told["played"]:
-                    break
+                if not told["opened"]:  # a run that was killed between the halves goes on with the second
+                    told = await self._told(session.post, "open")
+                    if not told["played"]:
+                        break
                 await self._caught_up(told, told["time"] * _MS)
-                told = await self._half(session, "close")
+                told = await self._told(session.post, "close")
                 grace_ns = self.node.loop.setup.feed.grace_ns
                 await self._caught_up(told, (told["time"] + 1) * _MS + grace_ns)
                 await self._decided(told)
@@ -88,6 +92,17 @@ class Lockstep:
         node.put(ClockAdvanced(now_ns))
         await node.settled()
 
+    async def _resumed(self) -> None:
+        """Let time pass until it is known what became of a run's orders, and what closed before it went on."""
+        step_ns = max(_SECOND, self.node.loop.setup.feed.grace_ns)
+        await self.node.settled()
+        for second in range(PATIENT_SECONDS):
+            if second and not any(account.doubted for account in self.node.loop.accounts):
+                return
+            self.clock.set(self.clock.now_ns() + step_ns)
+            self.node.put(ClockAdvanced(self.clock.now_ns()))
+            await self.node.settled()
+
     async def _decided(self, told: dict[str, Any]) -> None:
         """Let time pass until the bars that closed are decided on: those before them may have to be shown absent."""
         node, feed = self.node, self.node.loop.setup.feed
@@ -105,10 +120,10 @@ class Lockstep:
             await node.settled()
             now_ns += _SECOND
 
-    async def _half(self, session: aiohttp.ClientSession, name: str) -> dict[str, Any]:
+    async def _told(self, ask: Callable[[str], Any], name: str) -> dict[str, Any]:
         url = f"{self.control_url}/{name}"
         try:
-            async with session.post(url) as answer:
+            async with ask(url) as answer:
                 if answer.status != 200:
                     raise Failed(f"{url}: status {answer.status}; start the venue with --lockstep")
                 told: dict[str, Any] = await answer.json()

@@ -33,6 +33,7 @@ from engine.live.events import (
     FillsSeen,
     OrderAbsent,
     OrderSeen,
+    Resumed,
     Stopping,
     StreamCut,
 )
@@ -130,6 +131,7 @@ class Loop:
         self._ids: dict[str, str] = {}
         self._unclaimed: dict[str, list[Fill]] = {}
         self._stopping = False
+        self._doubted: set[int] = set()  # places of the series that wait for what became of their orders
         self._take: dict[type[Any], Callable[[Any], list[Action]]] = {
             CandlesStreamed: self._streamed,
             CandlesAnswered: self._answered,
@@ -140,6 +142,7 @@ class Loop:
             FillsSeen: self._fills,
             OrderAbsent: self._absent,
             CallFailed: self._failed,
+            Resumed: self._resumed,
             Stopping: self._stop,
         }
 
@@ -152,7 +155,9 @@ class Loop:
         if not self._due:
             self._correcting.renew()
         while self._due:
-            actions += self._advance()
+            if self._doubted and not (places := self._due - self._still_doubted()):
+                break
+            actions += self._advance(places if self._doubted else self._due)
         for series, price in self._opened.items():
             for k in self._on[series]:
                 actions += self._own(k, self.accounts[k].bar_opened(price, self.time_ns))
@@ -247,12 +252,12 @@ class Loop:
         self.halted[series] = f"{what}: {why}; start again to trade on"
         return Said("error", series, f"{what}: {why}, so nothing is entered from here on")
 
-    def _advance(self) -> list[Action]:
-        """Advance every series by its next closed bar, and decide for all its accounts, in one call."""
+    def _advance(self, places: set[int]) -> list[Action]:
+        """Advance some series by their next closed bar, and decide for all their accounts, in one call."""
         deciding, accounts, symbols = self._deciding, self.accounts, self.together.symbols
         closed: list[tuple[int, Candle, ClosedBar, str]] = []
         count, met = 0, math.nan
-        for k, place in enumerate(sorted(self._due)):
+        for k, place in enumerate(sorted(places)):
             waiting, series = self._waiting[place], symbols[place]
             candle = waiting.popleft()
             if not waiting:
@@ -305,6 +310,12 @@ class Loop:
                 f"it came {(self.time_ns - bar.close_ns) / 1e9:.1f} s after its close, when the next bar was over too"
             )
         return ""
+
+    def _still_doubted(self) -> set[int]:
+        """Return the places of the series on which nothing is decided yet, as the run was interrupted."""
+        on, symbols = self._on, self.together.symbols
+        self._doubted = {p for p in self._doubted if any(self.accounts[k].doubted for k in on[symbols[p]])}
+        return self._doubted
 
     # --- orders
 
@@ -363,6 +374,16 @@ class Loop:
         if k is None or event.client_id not in self.accounts[k].tickets:
             return [Said("warning", event.client_id, event.message)]
         return self._own(k, self.accounts[k].failed(event))
+
+    def _resumed(self, event: Resumed) -> list[Action]:
+        self._stopping = False
+        actions: list[Action] = [Said("info", "run", f"goes on after {self.bars} bars")]
+        for account in self.accounts:
+            actions += account.resumed(event.time_ns)
+        self._doubted = set(range(len(self.together.symbols)))
+        for series, rule in self.rules.items():
+            actions += self._candles(series, rule.resumed(event.time_ns))
+        return actions
 
     def _stop(self, event: Stopping) -> list[Action]:
         self._stopping = True

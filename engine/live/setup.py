@@ -19,7 +19,7 @@ from pipelines.candles import Candle
 
 __all__ = ["FORMAT", "FeedRule", "Placement", "Setup", "series_of"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def series_of(symbol: str, timeframe: str) -> str:
@@ -41,6 +41,8 @@ class Placement:
     program : Program
     costs : Costs
         With the venue's steps and the cash of this sub-account.
+    share : float
+        Of the account.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Placement:
     timeframe: str
     program: Program
     costs: Costs
+    share: float = 1.0
 
     @property
     def series(self) -> str:
@@ -101,6 +104,7 @@ class Setup:
                     "timeframe": one.timeframe,
                     "program": one.program.digest,
                     "costs": one.costs.as_json(),
+                    "share": one.share,
                 }
                 for one in self.placements
             ],
@@ -130,6 +134,7 @@ class Setup:
                 one["timeframe"],
                 programs[one["program"]],
                 Costs.from_json(one["costs"]),
+                one["share"],
             )
             for one in data["placements"]
         )

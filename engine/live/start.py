@@ -23,7 +23,7 @@ from parquet_store import Series, Store, Timeframe
 from parquet_store.errors import Failed, Usage
 from pipelines import Bars
 
-__all__ = ["Plan", "clock_of", "load_plan", "setup_of"]
+__all__ = ["Plan", "clock_of", "feed_rule", "frame_of", "load_plan", "setup_of", "terms_of"]
 
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
@@ -44,6 +44,21 @@ class Plan:
 
     manifests: tuple[tuple[Manifest, tuple[str, ...], float, str], ...]
     sources: dict[str, str]
+
+    @property
+    def frames(self) -> dict[str, tuple[str, str]]:
+        """Each series of the run: its symbol and timeframe."""
+        pairs = [(symbol, frame_of(manifest)) for _, manifest, symbol, _ in self.placed]
+        return {series_of(symbol, frame): (symbol, frame) for symbol, frame in pairs}
+
+    @property
+    def placed(self) -> list[tuple[str, Manifest, str, float]]:
+        """Each program on each symbol: its name, manifest, symbol and share of the account."""
+        return [
+            (f"{name} {symbol}", manifest, symbol, share / len(symbols))
+            for manifest, symbols, share, name in self.manifests
+            for symbol in symbols
+        ]
 
 
 def load_plan(settings: BotSettings) -> Plan:
@@ -128,16 +143,8 @@ async def setup_of(
     say : callable
         Told what a person should know.
     """
-    placed = [
-        (f"{name} {symbol}", manifest, symbol, share / len(symbols))
-        for manifest, symbols, share, name in plan.manifests
-        for symbol in symbols
-    ]
-    frames = {
-        series_of(symbol, frame): (symbol, frame)
-        for _, manifest, symbol, _ in placed
-        if (frame := Series.parse(str(manifest.data["source"])).timeframe)
-    }
+    placed = plan.placed
+    frames = plan.frames
     for symbol, frame in frames.values():
         for one in {feed, venue or feed}:
             one.rules(symbol)
@@ -162,7 +169,6 @@ async def setup_of(
         behind = Timeframe.parse(frame).number(now_ms) - 1 - Timeframe.parse(frame).number(lasts[series].open_ns // _MS)
         if behind > 0:
             say(f"{series}: the venue has no bar for the last {behind}; they are asked for while it runs")
-    played = isinstance(clock, PlayedClock)  # no time passes in which a stream could tell
     equity = await equity_of(settings, venue, placed[0][2])
     placements = [
         Placement(
@@ -172,6 +178,7 @@ async def setup_of(
             frame_of(manifest),
             manifest.program,
             costs_of(manifest, symbol, venue or feed, equity * share, paper=venue is None, say=say),
+            share,
         )
         for name, manifest, symbol, share in placed
     ]
@@ -184,15 +191,21 @@ async def setup_of(
         together.checkpoint(),
         lasts,
         feed_rule(settings, clock, frames),
-        Terms(
-            spot=settings.venue.market == "spot",
-            paper=venue is None,
-            limit=settings.orders.kind == "limit",
-            deadline_ns=int(settings.orders.deadline_seconds * _SECOND),
-            pairs=venue is not None and venue.pairs,
-            latency_ns=int(settings.paper.latency_seconds * _SECOND) if venue is None else 0,
-            fills_ns=0 if venue is None or played or not venue.streams_fills else FILLS_NS,
-        ),
+        terms_of(settings, venue, clock),
+    )
+
+
+def terms_of(settings: BotSettings, venue: Exchange | None, clock: Clock) -> Terms:
+    """Return how sub-accounts trade."""
+    played = isinstance(clock, PlayedClock)  # no time passes in which a stream could tell
+    return Terms(
+        spot=settings.venue.market == "spot",
+        paper=venue is None,
+        limit=settings.orders.kind == "limit",
+        deadline_ns=int(settings.orders.deadline_seconds * _SECOND),
+        pairs=venue is not None and venue.pairs,
+        latency_ns=int(settings.paper.latency_seconds * _SECOND) if venue is None else 0,
+        fills_ns=0 if venue is None or played or not venue.streams_fills else FILLS_NS,
     )
 
 

@@ -151,6 +151,21 @@ class SubAccount:
         """Return the live order of a leg."""
         return next((t for t in self.tickets.values() if t.leg == leg and t.live), None)
 
+    @property
+    def doubted(self) -> bool:
+        """Whether what became of an order while the run was interrupted is still unknown."""
+        return any(ticket.doubted or ticket.untold for ticket in self.tickets.values())
+
+    def resumed(self, time_ns: int) -> list[Action]:
+        """Ask for every order, since the run was interrupted: one that was to be sent may never have left."""
+        for ticket in self.tickets.values():
+            ticket.doubted, ticket.cancel_sent, ticket.ask_ns, ticket.absent = True, False, 0, 0
+            if ticket.status == "sent":
+                ticket.status = "unknown"
+        if self.again_ns:
+            self.again_ns = time_ns
+        return [FindOrder(ticket.request) for ticket in self.tickets.values()]
+
     # --- a bar closed
 
     def decided(self, bar: ClosedBar, out: Sequence[float], time_ns: int, late: str) -> list[Action]:
@@ -471,11 +486,15 @@ class SubAccount:
             return [Said("warning", self.name, text), *self._pursue_exit(time_ns)]
         if self._leaving >= 0:
             return self._pursue_exit(time_ns)
-        if ticket.status == "rejected":  # a position without its stop is not held
+        if ticket.status == "rejected" and not self._may_retry(ticket):  # a position without its stop is not held
             self._leaving = STOP if ticket.leg == "stop" else TARGET
             text = f"the venue did not take the {ticket.leg}: the position is left at market"
             return [Said("error", self.name, text), *self._pursue_exit(time_ns)]
         return self._protect(time_ns) if ticket.paired else self._protect(time_ns, (ticket.leg,))
+
+    def _may_retry(self, ticket: Ticket) -> bool:
+        """Whether a stop or a target that never reached the venue may be placed once more: it was not refused."""
+        return ticket.absent > 1 and self._attempts.get((self.ledger.number, ticket.leg), 0) < MOST_ATTEMPTS
 
     def _entered_all(self, ticket: Ticket, time_ns: int) -> list[Action]:
         row = self._row

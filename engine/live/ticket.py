@@ -63,6 +63,8 @@ class Ticket:
         How often the venue said that it knows no such order.
     ask_ns : int
         When to ask for it again, 0 for never.
+    doubted : bool
+        Whether the run was interrupted, and the venue has not been heard about it since.
     untold_ns : int
         Since when the venue has filled more of it than its fills that were told, or they were last asked for; 0: it
         has not.
@@ -89,6 +91,7 @@ class Ticket:
     failures: int = 0
     absent: int = 0
     ask_ns: int = 0
+    doubted: bool = False
     untold_ns: int = 0
     deadline_ns: int = 0
     position: int = 0
@@ -108,6 +111,7 @@ class Ticket:
         """Take what the venue says; a final status and a quantity filled are never taken back."""
         self.venue_id = report.venue_id or self.venue_id
         self.reported = max(self.reported, report.filled)
+        self.doubted = False
         if self.status in ("sent", "unknown", "open"):
             self.status = report.status
             self.absent = self.ask_ns = 0

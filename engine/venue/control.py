@@ -3,7 +3,8 @@
 ``GET /control/state`` tells time and speed.  In lockstep ``POST /control/open`` and ``/control/close`` play the halves
 of a bar, ``/control/release`` a whole one.  Each answers ``time`` (ms), ``played`` (whether there was a bar), ``speed``
 (seconds a second, 0 in lockstep) and ``candles``: symbol to [open time in ms, open, high, low, close, volume] of the
-bars just played, as far as they are shown, so that a client knows when its streams have caught up.
+bars just played, as far as they are shown, so that a client knows when its streams have caught up.  ``opened`` says
+whether the second half of a bar is to come.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Control:
                     one = tape.candle(tape.shown if tape.opened else tape.shown - 1)
                     candles[symbol] = [one.open_ms, one.open, one.high, one.low, one.close, one.volume]
             told = {"time": self.venue.time_ms, "played": played, "speed": self.speed, "candles": candles}
-            return web.json_response(told)
+            opened = any(tape.opened for tape in self.venue.tapes.values())
+            return web.json_response(told | {"opened": opened})
 
         return handle

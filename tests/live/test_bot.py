@@ -200,8 +200,13 @@ def test_a_signal_in_the_middle_of_a_bar_ends_it_cleanly_and_what_is_left_is_not
     status = json.loads(capsys.readouterr().out)
     assert not status["running"]
     assert status["accounts"][0]["quantity"] > 0.0
+    bot.write(("share = 1.0", "share = 0.5"))
     assert run(bot) == 1
-    assert "the run before left" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the run before does not go on: its manifests, symbols or shares were others" in told
+    assert "the run before left" in told
+    bot.write()
+    assert run(bot) == 0  # as it was, it goes on
 
 
 @pytest.mark.parametrize("ahead_ms", [5_000, -5_000])
