@@ -122,6 +122,8 @@ def test_quoted_figures_of_the_live_loop_are_those_of_the_results() -> None:
     peers = live["a window anew, mean_reversion"]
     step, talib = live["step alone, mean_reversion"], peers["TA-Lib, 500 candles anew"]
     assert f"{pair(step, 1.0, 0)} us (`mean_reversion`), beside {pair(talib, 1.0, 0)} for TA-Lib" in README
+    inner = step["of it bar to decision, compiled"]
+    assert f"of it {pair(inner, 1.0, 0)} us are from the bar to the decision" in README
     assert f"{peers['pandas-ta-classic, 500 candles anew']['p50'] / 1e3:.0f} ms for pandas-ta-classic" in README
     assert f"took {live['a Python loop of 100']['p50']:.0f} us" in README
     start = json.loads((results / "bench_start.json").read_text())
