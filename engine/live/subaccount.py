@@ -18,6 +18,7 @@ from engine.graph.program import Program
 from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOrder, PlaceOrder, PlacePair, Said
 from engine.live.events import CallFailed
 from engine.live.ledger import ClosedBar, Ledger
+from engine.live.order_states import LIVE
 from engine.live.ticket import Leg, Ticket, client_id_of
 from engine.simulate import Costs, formulas
 from engine.simulate.formulas import SIGNAL, STOP, TARGET
@@ -161,7 +162,7 @@ class SubAccount:
         for ticket in self.tickets.values():
             ticket.doubted, ticket.cancel_sent, ticket.ask_ns, ticket.absent = True, False, 0, 0
             if ticket.status == "sent":
-                ticket.status = "unknown"
+                ticket.becomes("unknown")
         if self.again_ns:
             self.again_ns = time_ns
         return [FindOrder(ticket.request) for ticket in self.tickets.values()]
@@ -394,8 +395,8 @@ class SubAccount:
                 actions += self._leave(ticket, fill, fees[0])
         if not ticket.untold:
             ticket.untold_ns = 0
-        if ticket.status in ("sent", "unknown", "open") and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
-            ticket.status = "filled"
+        if ticket.status in LIVE and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
+            ticket.becomes("filled")
         actions += self._progress(ticket, time_ns)
         if self._early and self._row["quantity"] == 0.0:
             early, self._early = self._early, []
@@ -422,7 +423,8 @@ class SubAccount:
     def _not_placed(self, ticket: Ticket, event: CallFailed) -> list[Action]:
         """Send an order again only where it cannot exist, and is still wanted."""
         if event.meaning == "unknown" or ticket.venue_id or ticket.fills:
-            ticket.status = "unknown" if ticket.status == "sent" else ticket.status
+            if ticket.status == "sent":
+                ticket.becomes("unknown")
             return [FindOrder(ticket.request)]
         if event.meaning == "retry" and not ticket.cancelling and ticket.failures < MOST_ATTEMPTS:
             if not ticket.paired:
@@ -431,7 +433,7 @@ class SubAccount:
             return (
                 [PlacePair(pair["stop"], pair["target"])] if ticket.leg == "target" else []
             )  # told of both, stop first
-        ticket.status = "canceled" if ticket.cancelling else "rejected"
+        ticket.becomes("canceled" if ticket.cancelling else "rejected")
         if event.meaning == "halt":
             self.halted = event.message
         return self._progress(ticket, event.time_ns)
@@ -445,9 +447,7 @@ class SubAccount:
         if ticket.absent < 2 or ticket.venue_id:  # one the venue acknowledged is there: its copies lag behind
             ticket.ask_ns = time_ns + 2 * _SECOND
             return []
-        ticket.status = "rejected"
-        if ticket.cancelling:
-            ticket.status = "canceled"
+        ticket.becomes("canceled" if ticket.cancelling else "rejected")
         said = Said("warning", self.name, f"the venue has no order {client_id} ({ticket.leg}): it was not taken")
         return [said, *self._progress(ticket, time_ns)]
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.execution.orders import Fill, OrderReport, OrderRequest
+from engine.live.order_states import LIVE, MOVES, State
+from parquet_store.errors import Halt
 
 __all__ = ["LEGS", "Leg", "Ticket", "client_id_of"]
 
@@ -48,7 +50,7 @@ class Ticket:
     paired : bool
         Whether the venue cancels it when its sibling fills.
     status : str
-        ``sent``; ``unknown`` while nobody knows whether it exists; then as the venue says.
+        One of `engine.live.order_states`, and changed by ``becomes`` alone.
     reported : float
         Quantity the venue said is filled.
     filled, notional, fee : float
@@ -78,7 +80,7 @@ class Ticket:
     leg: Leg
     sent_ns: int
     paired: bool = False
-    status: str = "sent"
+    status: State = "sent"
     venue_id: str = ""
     reported: float = 0.0
     filled: float = 0.0
@@ -100,20 +102,33 @@ class Ticket:
     @property
     def live(self) -> bool:
         """Whether it may still fill, or fills of it are still to be told."""
-        return self.status in ("sent", "unknown", "open") or self.untold
+        return self.status in LIVE or self.untold
 
     @property
     def untold(self) -> bool:
         """Whether the venue has filled more of it than its fills that were told."""
         return self.reported > self.filled + _FULL * self.request.quantity
 
+    def becomes(self, state: State) -> None:
+        """Go to another state, or stay.
+
+        Raises
+        ------
+        Halt
+            No move leads there: the loop contradicts itself, and nothing more may be sent.
+        """
+        if state != self.status:
+            if (self.status, state) not in MOVES:
+                raise Halt(f"order {self.request.client_id} was {self.status} and cannot become {state}: report this")
+            self.status = state
+
     def reports(self, report: OrderReport) -> None:
         """Take what the venue says; a final status and a quantity filled are never taken back."""
         self.venue_id = report.venue_id or self.venue_id
         self.reported = max(self.reported, report.filled)
         self.doubted = False
-        if self.status in ("sent", "unknown", "open"):
-            self.status = report.status
+        if self.status in LIVE:
+            self.becomes(report.status)
             self.absent = self.ask_ns = 0
 
     def takes(self, fill: Fill, base: str, rate: float) -> tuple[float, float] | None:
