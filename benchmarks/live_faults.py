@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.live_faults [--bars 60] [--protocol binance ...]``: every fault of the table that touches a
 stream of candles, trades or orders, or REST's candles, one a run, over real hours; decisions, node values and trades
-are compared with the batch run, bit for bit.  A run that refused to decide on a bar says why.
+are compared with the batch run, bit for bit.  A run that refused to decide on a bar says why; one whose bars
+were corrected names them.
 """
 
 from __future__ import annotations
@@ -48,11 +49,13 @@ def main() -> None:
                 stored(Store(folder / "store"), bars)
                 done, seconds = run_one(folder, protocol, bars, "BTC", "1h", asked.bars, faults)
             refused = {one.why for one in done.recorder.decided[0] if one.why}
-            row = {"injected": len(faults.record), **row_of(done.parity)}
+            row: dict[str, Any] = {"injected": len(faults.record), **row_of(done.parity)}
             if refused:
                 row |= {"refused": sorted(refused)}
+            if done.recorder.corrections:
+                row |= {"told": done.recorder.corrections}
             result[f"{protocol} {name}"] = row
-            wrong += done.parity.mismatches > 0 and not refused
+            wrong += done.parity.mismatches > 0 and not (refused or done.recorder.corrections)
             print(f"{protocol:12} {name:28} {row}, {seconds:.0f} s", flush=True)
     keep("live_faults", result)
     if wrong:

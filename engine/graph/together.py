@@ -22,7 +22,7 @@ from engine.graph.program import Program, Ref
 from engine.graph.resolve import ROLES
 from engine.graph.shared import Shared
 from engine.graph.turn import NEVER, advance_rows, follow_rows
-from engine.kernels.rows import row_words, rows_address
+from engine.kernels.rows import packed, row_words, rows_address
 from engine.kernels.step import find_step
 from parquet_store.errors import Failed, Halt, Usage
 from pipelines import Bars
@@ -126,7 +126,7 @@ class Together:
         ]
         self.memory = np.zeros(sum(sizes) + 1)
         self._tables: list[NDArray[np.uint64]] = []
-        self._groups = np.zeros((len(steps), 4), np.uint64)
+        self._groups = np.zeros((len(steps), 5), np.uint64)
         cells, memory, flags = (x.ctypes.data for x in (self.cells, self.memory, self._fresh))
         canaries: list[int] = []
         at = 0
@@ -139,12 +139,7 @@ class Together:
             table = np.zeros((len(rows), row_words(made)), np.uint64)
             inputs = np.array(shared.inputs_of(g), np.int64).reshape(len(rows), len(made.inputs))
             table[:, : len(made.inputs)] = cells + WORD * inputs
-            self._groups[g] = (
-                rows_address(made),
-                table.ctypes.data,
-                cells + WORD * shared.outputs[g],
-                memory + WORD * at,
-            )
+            states = memory + WORD * at
             self.memory[at : at + len(rows) * len(made.state)] = np.tile(made.state, len(rows))
             at += len(rows) * len(made.state)
             word = len(made.inputs)
@@ -159,7 +154,11 @@ class Together:
                 word += 1
             params = np.array(shared.params_of(g), np.float64).reshape(len(rows), len(made.params))
             table[:, word:] = params.view(np.uint64)
+            each = np.diff(self._starts[g])
+            table, period = packed(table, len(each) if (each == each[0]).all() else 0, len(made.params))
             self._tables.append(table)
+            outputs = cells + WORD * shared.outputs[g]
+            self._groups[g] = rows_address(made), table.ctypes.data, outputs, states, period
         self._owners = np.concatenate([*owners, np.array([-1])])  # the symbol of each word
         self._canaries = np.array(canaries, np.int64)
         self.memory[self._canaries] = CANARY

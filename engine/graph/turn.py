@@ -22,17 +22,19 @@ def run_groups(groups, starts, first, stop):
     for g in range(groups.shape[0]):
         low, high = starts[g, first], starts[g, stop]
         if low < high:
-            call_step(groups[g, 0], low, high, groups[g, 1], groups[g, 2], none, groups[g, 3], none, none)
+            call_step(groups[g, 0], low, high, groups[g, 1], groups[g, 2], groups[g, 4], groups[g, 3], none, none)
 
 
 @inlined_bare
-def take_bar(cells, last, fresh, symbol, number, bars, row):
-    """Write a row of bars where the symbol's nodes read it, and whether rolling sums start afresh."""
-    for k in range(5):
-        cells[np.uintp(5) * symbol + np.uintp(k)] = bars[row, np.uintp(k)]
-    before = last[symbol]
-    fresh[symbol] = before != NEVER and number // ANCHOR_BARS != before // ANCHOR_BARS
-    last[symbol] = number
+def take_bars(cells, last, fresh, first, stop, numbers, bars, row):
+    """Write rows of bars where the nodes of symbols ``first`` to ``stop`` read them, and if sums start afresh."""
+    for k in range(np.uintp(stop - first)):
+        number, before = numbers[np.uintp(row) + k], last[np.uintp(first) + k]
+        fresh[np.uintp(first) + k] = (before != NEVER) & (number // ANCHOR_BARS != before // ANCHOR_BARS)
+        last[np.uintp(first) + k] = number
+    bars = bars.reshape(-1)
+    for k in range(np.uintp(5 * (stop - first))):
+        cells[np.uintp(5 * first) + k] = bars[np.uintp(5 * row) + k]
 
 
 @inlined_bare
@@ -89,17 +91,14 @@ def advance_rows(groups, starts, cells, last, fresh, links, link_starts, roles, 
         wrong = first_wrong(last, fresh, symbols, numbers)
         if wrong >= 0:
             return wrong
-    count, first, stop = 0, 0, 0
-    for k in range(symbols.size):
-        s = symbols[k]
-        take_bar(cells, last, fresh, np.uintp(s), numbers[k], bars, np.uintp(k))
-        if s != stop and stop > first:
-            runs[count, 0], runs[count, 1] = first, stop
-            count += 1
-        if s != stop or stop == first:
-            first = s
-        stop = s + 1
-    if stop > first:
+    count, k = 0, 0
+    while k < symbols.size:
+        first, row = symbols[k], k
+        stop = first
+        while k < symbols.size and symbols[np.uintp(k)] == stop:
+            stop += 1
+            k += 1
+        take_bars(cells, last, fresh, first, stop, numbers, bars, row)
         runs[count, 0], runs[count, 1] = first, stop
         count += 1
     none = np.uintp(0)
@@ -107,7 +106,7 @@ def advance_rows(groups, starts, cells, last, fresh, links, link_starts, roles, 
         for r in range(count):
             low, high = starts[g, runs[r, 0]], starts[g, runs[r, 1]]
             if low < high:
-                call_step(groups[g, 0], low, high, groups[g, 1], groups[g, 2], none, groups[g, 3], none, none)
+                call_step(groups[g, 0], low, high, groups[g, 1], groups[g, 2], groups[g, 4], groups[g, 3], none, none)
     for r in range(count):
         read_roles(links, link_starts, cells, roles, runs[r, 0], runs[r, 1])
     return -1
@@ -117,6 +116,6 @@ def advance_rows(groups, starts, cells, last, fresh, links, link_starts, roles, 
 def follow_rows(groups, starts, cells, last, fresh, links, link_starts, roles, symbol, numbers, bars):
     """Advance one symbol by many bars."""
     for t in range(numbers.size):
-        take_bar(cells, last, fresh, np.uintp(symbol), numbers[t], bars, np.uintp(t))
+        take_bars(cells, last, fresh, symbol, symbol + 1, numbers, bars, t)
         run_groups(groups, starts, symbol, symbol + 1)
     read_roles(links, link_starts, cells, roles, symbol, symbol + 1)

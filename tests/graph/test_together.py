@@ -75,6 +75,18 @@ def test_programs_of_several_symbols_have_the_bytes_of_each_alone() -> None:
     hold_against_alone(programs, series, 4, through=True)
 
 
+def test_symbols_with_the_same_programs_share_one_table_and_not_their_values() -> None:
+    series = [(name, made_bars(k + 1, 250)) for k, name in enumerate("ABCD")]
+    same = [(name, program) for name, _ in series for program in (everything(), crossing(7), crossing(9))]
+    periods = Together(same)._groups[:, 4]
+    assert periods.all()
+    assert periods.max() > 1
+    hold_against_alone(same, series, 6, through=True)
+    other = [*same[:-1], ("D", crossing(8))]
+    assert not Together(other)._groups[:, 4].all()
+    hold_against_alone(other, series, 7)
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(random_signals(), min_size=1, max_size=5), st.integers(0, 999))
 def test_random_programs_have_the_bytes_of_each_alone(drawn: list[Signals], seed: int) -> None:
