@@ -21,6 +21,7 @@ LAYERS = [
     "engine.kernels",
     "engine.graph",
     "engine.strategies",
+    "engine.risk",
     "engine.simulate",
     "engine.manifest",
     "engine.settings",

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.jit import compiled_bare, inlined_bare
-from engine.simulate.formulas import NO_EXIT, protective_exit, to_tick
+from engine.kernels.grid import to_tick
+from engine.simulate.formulas import NO_EXIT, protective_exit
 from pipelines import Bars
 
 STEP = 32

@@ -152,11 +152,12 @@ def _rows(n: int, blank: Any, row: int, columns: Sequence[npt.NDArray[Any]]) -> 
     return out
 
 
-def _tape(bars: Bars, name: str) -> Floats:
+def _tape(series: Sequence[Bars], name: str) -> Floats:
     """Return open, high, low or close as rows: unknown where nothing may fire, then the open alone, then the bar."""
-    out = np.full((ROWS * len(bars.close), 1), math.nan)
-    out[OPEN::ROWS, 0] = bars.open
-    out[BAR::ROWS, 0] = getattr(bars, name)
+    out = np.full((ROWS * len(series[0].close), len(series)), math.nan)
+    for j, bars in enumerate(series):
+        out[OPEN::ROWS, j] = bars.open
+        out[BAR::ROWS, j] = getattr(bars, name)
     return out
 
 
@@ -174,18 +175,20 @@ def orders(
 
 
 def simulated(
-    bars: Bars,
+    bars: Bars | Sequence[Bars],
     decisions: Sequence[Decisions],
     costs: Costs | Sequence[Costs],
     quantities: Sequence[Floats | None] | None = None,
     engine: str | None = None,
+    *,
+    together: bool = False,
 ) -> Any:
     """Return VectorBT's portfolio of the combinations, four rows a bar and a column each; an idle one beside a single.
 
     Parameters
     ----------
-    bars : Bars
-        n bars; about 0.45 kB a bar and combination is needed while it runs.
+    bars : Bars or a sequence of them, one a combination
+        n bars of the same times; about 0.45 kB a bar and combination is needed while it runs.
     decisions : sequence of Decisions
         One a combination, all as of the close.
     costs : Costs or a sequence of them, one a combination
@@ -195,6 +198,8 @@ def simulated(
         the cash at the fill.  A quantity beyond the cash is cut to it, unrounded.
     engine : {"numba", "rust"}, optional
         Which of VectorBT's two engines computes; where it is installed that in Rust, which needs no compiling.
+    together : bool
+        Whether all share the cash of the first.
 
     Raises
     ------
@@ -203,10 +208,12 @@ def simulated(
     """
     import vectorbt as vbt
 
-    n = len(bars.close)
+    series = [bars] if isinstance(bars, Bars) else list(bars)
+    n = len(series[0].close)
     each = [costs] * len(decisions) if isinstance(costs, Costs) else list(costs)
     amounts = [None] * len(decisions) if quantities is None else list(quantities)
-    columns = [_column(bars, *one) for one in zip(decisions, each, amounts, strict=True)]
+    own = series * len(decisions) if isinstance(bars, Bars) else series
+    columns = [_column(*one) for one in zip(own, decisions, each, amounts, strict=True)]
     if len(columns) == 1:  # a single column has another layout in memory: VectorBT would compile for it anew
         columns, each, decisions = [*columns, _idle(n)], each * 2, [*decisions, *decisions]
     width = len(columns)
@@ -222,15 +229,15 @@ def simulated(
 
     kind = vbt.portfolio.enums.StopEntryPrice
     return vbt.Portfolio.from_signals(
-        np.broadcast_to(_tape(bars, "close"), (ROWS * n, width)),
+        np.broadcast_to(_tape(series, "close"), (ROWS * n, width)),
         entries("buy", False),
         exits("leave_long"),
         short_entries=entries("sell", False),
         short_exits=exits("leave_short"),
-        price=np.repeat(bars.open, ROWS)[:, None],
-        open=_tape(bars, "open"),
-        high=_tape(bars, "high"),
-        low=_tape(bars, "low"),
+        price=np.repeat(np.column_stack([one.open for one in series]), ROWS, axis=0),
+        open=_tape(series, "open"),
+        high=_tape(series, "high"),
+        low=_tape(series, "low"),
         sl_stop=entries("stop", math.nan),
         tp_stop=entries("target", math.nan),
         sl_trail=per_column([one.trailing for one in decisions]),
@@ -244,7 +251,9 @@ def simulated(
         size=entries("size", math.nan),
         fees=per_column([one.fee for one in each]),
         slippage=per_column([one.slippage for one in each]),
-        init_cash=np.array([one.initial_cash for one in each]),
+        init_cash=each[0].initial_cash if together else np.array([one.initial_cash for one in each]),
+        group_by=np.zeros(width, np.int64) if together else None,
+        cash_sharing=together,
         min_size=0.0,
         use_stops=True,
         max_orders=sum(2 * int(column.buy.sum() + column.sell.sum()) for column in columns) + 1,  # each opens, closes
@@ -254,10 +263,15 @@ def simulated(
 
 def outcomes_of(portfolio: Any) -> list[Outcome]:
     """Return what a portfolio of ``simulated`` recorded, bars instead of rows."""
+    equity = np.asarray(portfolio.value(), dtype=np.float64).reshape(portfolio.wrapper.shape_2d)[BAR::ROWS]
+    return [Outcome(made, np.ascontiguousarray(equity[:, j])) for j, made in enumerate(trades_of(portfolio))]
+
+
+def trades_of(portfolio: Any) -> list[Any]:
+    """Return the trades of every column, as in ``Outcome``."""
     import vectorbt as vbt
 
     names = vbt.portfolio.enums
-    equity = np.asarray(portfolio.value(), dtype=np.float64).reshape(portfolio.wrapper.shape_2d)[BAR::ROWS]
     records = portfolio.trades.values
     records = records[np.argsort(records["col"], kind="stable")]
     is_open = records["status"] == names.TradeStatus.Open
@@ -268,8 +282,5 @@ def outcomes_of(portfolio: Any) -> list[Outcome]:
     trades.quantity, trades.profit = records["size"], records["pnl"]
     trades.entry_price, trades.exit_price = records["entry_price"], records["exit_price"]
     trades.fees = records["entry_fees"] + records["exit_fees"]
-    ends = np.searchsorted(records["col"], np.arange(equity.shape[1] + 1))
-    return [
-        Outcome(trades[first:last], np.ascontiguousarray(equity[:, j]))
-        for j, (first, last) in enumerate(itertools.pairwise(ends.tolist()))
-    ]
+    ends = np.searchsorted(records["col"], np.arange(portfolio.wrapper.shape_2d[1] + 1))
+    return [trades[first:last] for first, last in itertools.pairwise(ends.tolist())]

@@ -1,6 +1,7 @@
 """One account through one bar: the kernel that simulation, replay and the paper broker share.
 
 ``open_bar`` fills what is due at the open and what rests within the bar; ``close_bar`` marks the account and decides.
+Both are made of parts, which accounts that share their cash take one after the other (`engine.simulate.pool`).
 """
 
 import math
@@ -8,6 +9,7 @@ import math
 import numpy as np
 
 from engine.jit import compiled, inlined
+from engine.kernels.grid import to_tick
 from engine.simulate.formulas import (
     KELLY,
     KELLY_WINDOW,
@@ -19,7 +21,6 @@ from engine.simulate.formulas import (
     kelly_fraction,
     order_quantity,
     protective_exit,
-    to_tick,
     unit_return,
 )
 
@@ -95,7 +96,7 @@ def close_position(account, trades, index, price, reason, costs):
 
 
 @inlined
-def open_position(account, index, open, sizing, costs):
+def open_position(account, index, open, sizing, costs, beside):
     side = account.due_side
     price = fill_price(open, side, costs.slippage)
     quantity = account.due_quantity
@@ -116,7 +117,7 @@ def open_position(account, index, open, sizing, costs):
             bet,
             costs,
         )
-    quantity = affordable_quantity(quantity, price, account.cash, costs)
+    quantity = affordable_quantity(quantity, price, account.cash + beside, costs)
     account.due_side = 0.0
     if quantity == 0.0 and sizing.kind != KELLY:
         return
@@ -129,23 +130,30 @@ def open_position(account, index, open, sizing, costs):
     account.best = price
 
 
-@compiled
-def open_bar(account, trades, index, open, high, low, trailing, sizing, costs):
-    """Fill the orders due at the open, then the resting stop or target within the bar.
-
-    ``account`` and ``trades`` are arrays of ``ACCOUNT`` (one row) and ``TRADE`` with two rows free.
-    """
-    account = account[0]
-    invested = account.quantity != 0.0
+@inlined
+def leave_due(account, trades, index, open, costs):
+    """Fill the exit that is due at the open."""
+    account.invested = np.int64(account.quantity != 0.0)
     if account.due_close > 0:
         close_position(account, trades, index, open, account.due_close - 1, costs)
         account.due_close = 0
+
+
+@inlined
+def enter_due(account, index, open, trailing, sizing, costs, beside):
+    """Fill the entry that is due at the open; ``beside`` is what may be spent besides the account's own cash."""
     if account.due_side != 0.0:
         distance = account.due_stop
-        open_position(account, index, open, sizing, costs)
+        open_position(account, index, open, sizing, costs, beside)
         if account.side != 0.0:
             account.trail = distance / account.entry_price if trailing else np.nan
-    invested = invested or account.quantity != 0.0
+    if account.quantity != 0.0:
+        account.invested = 1
+
+
+@inlined
+def fill_resting(account, trades, index, open, high, low, costs):
+    """Fill the stop or the target that the bar reaches."""
     if account.side != 0.0:
         side = account.side
         if not math.isnan(account.trail):
@@ -156,18 +164,28 @@ def open_bar(account, trades, index, open, high, low, trailing, sizing, costs):
             close_position(account, trades, index, price, reason, costs)
         else:
             account.best = max(account.best, high) if side > 0.0 else min(account.best, low)
-    account.invested = np.int64(invested)
 
 
 @compiled
-def close_bar(account, close, long_entry, long_exit, short_entry, short_exit, stop, target, rules, sizing, costs):
-    """Mark the account at the close and decide what is due at the next open.
+def open_bar(account, trades, index, open, high, low, trailing, sizing, costs):
+    """Fill the orders due at the open, then the resting stop or target within the bar.
+
+    ``account`` and ``trades`` are arrays of ``ACCOUNT`` (one row) and ``TRADE`` with two rows free.
+    """
+    account = account[0]
+    leave_due(account, trades, index, open, costs)
+    enter_due(account, index, open, trailing, sizing, costs, 0.0)
+    fill_resting(account, trades, index, open, high, low, costs)
+
+
+@inlined
+def decide(account, close, equity, signals, stop, target, rules, sizing, costs):
+    """Decide what is due at the next open; ``equity`` is what sizes are measured by.
 
     ``rules`` is (has stop, has target, max_hold); a distance that is NaN or <= 0 where one is needed: no entry.
     """
-    account = account[0]
-    account.equity = account.cash + account.quantity * close
-    equity, side = account.equity, 0.0
+    long_entry, long_exit, short_entry, short_exit = signals
+    side = 0.0
     account.due_quantity = np.nan
     has_stop, has_target, max_hold = rules
     if account.side == 0.0:
@@ -198,3 +216,12 @@ def close_bar(account, close, long_entry, long_exit, short_entry, short_exit, st
         account.due_side = side
         account.due_stop = stop if has_stop else np.nan
         account.due_target = target if has_target else np.nan
+
+
+@compiled
+def close_bar(account, close, long_entry, long_exit, short_entry, short_exit, stop, target, rules, sizing, costs):
+    """Mark the account at the close and decide what is due at the next open, as ``decide`` says."""
+    account = account[0]
+    account.equity = account.cash + account.quantity * close
+    signals = (long_entry, long_exit, short_entry, short_exit)
+    decide(account, close, account.equity, signals, stop, target, rules, sizing, costs)

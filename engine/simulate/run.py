@@ -21,7 +21,7 @@ from pipelines import Bars
 
 __all__ = ["REASONS", "Decisions", "Simulation", "decide", "decisions_of", "simulate", "simulate_program"]
 
-REASONS = ("signal", "stop", "target", "max_hold")
+REASONS = ("signal", "stop", "target", "max_hold", "risk")
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,7 @@ def simulate(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> 
         Decisions of another length, a short entry where the venue lets none, ``atr_risk`` without a stop.
     """
     n = len(bars)
-    _check_sizes(decisions, n)
-    if decisions.short_entry.any() and not costs.short:
-        raise Usage(
-            f"{bars.source}: the strategy goes short, a spot market does not; use a perpetual or set costs short=true"
-        )
-    if sizing.kind == "atr_risk" and decisions.stop is None:
-        raise Usage("sizing atr_risk needs a stop: give the signals a stop, or choose another sizing")
+    check_decisions(bars, decisions, costs, sizing)
     none = np.empty(0)
     distances = tuple(none if d is None else np.ascontiguousarray(d) for d in (decisions.stop, decisions.target))
     signals = (decisions.long_entry, decisions.long_exit, decisions.short_entry, decisions.short_exit)
@@ -156,12 +150,18 @@ def simulate(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> 
     return Simulation(bars, costs, closed, still, equity, invested, ordered, tally)
 
 
-def _check_sizes(decisions: Decisions, n: int) -> None:
-    # compiled code does not look at bounds
+def check_decisions(bars: Bars, decisions: Decisions, costs: Costs, sizing: Sizing) -> None:
+    """Refuse what compiled code does not look at, as `simulate` says."""
     for item in fields(decisions):
         value = getattr(decisions, item.name)
-        if isinstance(value, np.ndarray) and value.shape != (n,):
-            raise Usage(f"decisions for {value.size} bars ({item.name}), expected {n}")
+        if isinstance(value, np.ndarray) and value.shape != (len(bars),):
+            raise Usage(f"decisions for {value.size} bars ({item.name}), expected {len(bars)}")
+    if decisions.short_entry.any() and not costs.short:
+        raise Usage(
+            f"{bars.source}: the strategy goes short, a spot market does not; use a perpetual or set costs short=true"
+        )
+    if sizing.kind == "atr_risk" and decisions.stop is None:
+        raise Usage("sizing atr_risk needs a stop: give the signals a stop, or choose another sizing")
 
 
 def open_trade(account: NDArray[Any], bars: Bars, n: int) -> NDArray[Any]:

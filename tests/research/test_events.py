@@ -58,7 +58,7 @@ def test_every_size_rule_stop_and_venue_is_the_plain_one(kind: str, venue: str) 
                 )
                 trades = assert_same(bars, decisions, costs_of(venue), SIZINGS[kind])
                 found += [REASONS[trade["reason"]] for trade in trades]
-    assert min(found.count(reason) for reason in REASONS) > 5
+    assert min(found.count(reason) for reason in REASONS if reason != "risk") > 5
 
 
 @needs_data

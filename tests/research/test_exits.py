@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from engine.jit import compiled_bare
+from engine.kernels.grid import to_tick
 from engine.research.exits import Market, market_of, resting_exit
-from engine.simulate.formulas import NO_EXIT, protective_exit, to_tick
+from engine.simulate.formulas import NO_EXIT, protective_exit
 from tests.simulate.drawn import made_bars
 
 

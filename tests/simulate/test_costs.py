@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.graph import Sizing
+from engine.kernels.grid import to_step, to_tick
 from engine.simulate import Costs
 from engine.simulate.costs import sizing_numbers
 from engine.simulate.formulas import (
@@ -19,8 +20,6 @@ from engine.simulate.formulas import (
     kelly_fraction,
     order_quantity,
     protective_exit,
-    to_step,
-    to_tick,
     unit_return,
 )
 from parquet_store import Usage

