@@ -215,9 +215,9 @@ def compiled_calls(loop: Loop) -> list[int]:
     took: list[int] = []
 
     class Timed(Deciding):
-        def __call__(self, count: int, accounts: int) -> list[list[float]]:
+        def __call__(self, count: int, accounts: int, time_ms: int) -> list[list[float]]:
             began = time.perf_counter_ns()
-            rows = super().__call__(count, accounts)
+            rows = super().__call__(count, accounts, time_ms)
             took.append(time.perf_counter_ns() - began)
             return rows
 

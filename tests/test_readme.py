@@ -126,6 +126,10 @@ def test_quoted_figures_of_the_live_loop_are_those_of_the_results() -> None:
     assert f"of it {pair(inner, 1.0, 0)} us are from the bar to the decision" in README
     assert f"{peers['pandas-ta-classic, 500 candles anew']['p50'] / 1e3:.0f} ms for pandas-ta-classic" in README
     assert f"took {live['a Python loop of 100']['p50']:.0f} us" in README
+    advance = json.loads((results / "bench_advance.json").read_text())["microseconds"]
+    ten, all_nodes = (advance[name]["1000 symbols"] for name in ("ten nodes", "mean_reversion"))
+    assert f"ten nodes each: {pair(ten, 1.0, 0)} us" in README
+    assert f"16 nodes {pair(all_nodes, 1.0, 0)}." in README
     start = json.loads((results / "bench_start.json").read_text())
     first = [sorted(start[name]["from a checkpoint"]["first order, s"])[1] for name in start if "program" in name]
     one_s, many_s = sorted(first)

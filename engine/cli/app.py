@@ -19,7 +19,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import bot, chosen, config, data, prove, results, search, strategies, sweep, tour, venue, walk_forward
+from engine.cli import (
+    backtest,
+    bot,
+    chosen,
+    config,
+    data,
+    prove,
+    results,
+    search,
+    strategies,
+    sweep,
+    tour,
+    venue,
+    walk_forward,
+)
 from parquet_store.errors import LockstepError
 
 _ORDER = (
@@ -35,10 +49,14 @@ _ORDER = (
     "export",
     "replay",
     "config",
+    "backtest",
     "paper",
     "demo",
     "live",
     "status",
+    "kill",
+    "limits",
+    "reconcile",
     "venue",
 )
 
@@ -75,6 +93,7 @@ search.register(app)
 walk_forward.register(app)
 chosen.register(app)
 prove.register(app)
+backtest.register(app)
 tour.register(app)
 bot.register(app)
 venue.register(app)

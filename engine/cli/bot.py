@@ -1,4 +1,4 @@
-"""``lockstep paper``, ``demo``, ``live`` and ``status``: running a bot, and looking at one that runs."""
+"""``lockstep paper``, ``demo``, ``live``, ``status``, ``kill`` and more: running a bot, looking at it, ending it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
     app.command("live")(live)
     app.command("status")(status)
+    app.command("kill")(kill)
+    app.command("limits")(limits)
+    app.command("reconcile")(reconcile)
 
 
 def paper(file: File = Path("bot.toml"), bars: Bars = None, store: StorePath = None, json: AsJson = False) -> None:
@@ -115,6 +118,56 @@ def status(
         while True:
             time.sleep(1.0)
             shown.update(show_status(read_status(place)), refresh=True)
+
+
+def kill(
+    file: File = Path("bot.toml"),
+    reason: Annotated[str, typer.Option("--reason", help="Kept with it, and shown at the next start.")] = "a person",
+    again: Annotated[bool, typer.Option("--rearm", help="Let it start again.")] = False,
+    store: StorePath = None,
+    json: AsJson = False,
+) -> None:
+    """Cancel a bot's orders, leave its positions at market and end it; it does not start again until rearmed.
+
+    Where no bot runs, none starts until rearmed; what is held then stays.  Waits until the bot has ended.  --rearm
+    also lets it trade on after a week's loss or a drawdown stopped it.
+
+    \b
+    Example:
+      lockstep kill bot.toml --reason "the venue is in trouble"
+      lockstep kill bot.toml --rearm
+    """
+    from engine.cli.bot_kill import killed, rearmed
+
+    folder = _settings(file, store).journal.parent
+    (rearmed if again else killed)(folder, reason, Output(json), json=json)
+
+
+def limits(file: File = Path("bot.toml"), store: StorePath = None, json: AsJson = False) -> None:
+    """Let a running bot take the limits of its file, where they are tighter; looser ones take a new start.
+
+    \b
+    Example:
+      lockstep limits bot.toml
+    """
+    from engine.cli.bot_kill import limited
+
+    limited(_settings(file, store), Output(json), json=json)
+
+
+def reconcile(file: File = Path("bot.toml"), store: StorePath = None, json: AsJson = False) -> None:
+    """Have a running bot ask the venue for its orders and what the account holds, and compare.
+
+    It does so at its start and every few minutes by itself.  What was there before it, and what is bought by hand
+    besides, is left alone; exit status 1 if something differs from what it expects.
+
+    \b
+    Example:
+      lockstep reconcile bot.toml
+    """
+    from engine.cli.bot_kill import reconciled
+
+    reconciled(_settings(file, store).journal.parent, Output(json), json=json)
 
 
 def _settings(file: Path, store: Path | None) -> BotSettings:

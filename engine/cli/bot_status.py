@@ -23,7 +23,7 @@ def show_status(found: dict[str, Any]) -> Group:
     accounts = table("accounts", "symbol position entry stop target equity trades")
     orders = table("orders", "symbol leg order filled price state")
     feeds = table("feeds", "series next_bar behind decided_after")
-    notes: list[str] = []
+    notes = account_lines(found.get("account"))
     for one in found["accounts"]:
         shown = (figure(one[name]) for name in ("quantity", "entry_price", "stop", "target"))
         accounts.add_row(one["symbol"], *shown, f"{one['equity']:,.2f}", f"{one['trades']:,}")
@@ -39,6 +39,23 @@ def show_status(found: dict[str, Any]) -> Group:
         notes += [f"{name}: waits for a bar: {one['waiting']}"] if one["waiting"] else []
         notes += [f"{name}: enters nothing: {one['halted']}"] if one["halted"] else []
     return Group(head, accounts, orders if orders.row_count else Text("no orders"), feeds, *map(Text, notes))
+
+
+def account_lines(one: dict[str, Any] | None) -> list[str]:
+    """Return what the limits see of the account, a line each; none without limits."""
+    if one is None:
+        return []
+    shares = ", ".join(
+        f"{name.replace('_', ' ')} {100 * one[name]:.2f}%" for name in ("exposure", "day_loss", "week_loss", "drawdown")
+    )
+    lines = [f"account: equity {one['equity']:,.2f}, {shares}"]
+    if one["stopped"]:
+        lines.append("account: stopped by its drawdown; lockstep kill --rearm lets it trade on")
+    elif one["paused"]:
+        lines.append("account: paused by its week's loss; lockstep kill --rearm lets it trade on")
+    elif one["day_over"]:
+        lines.append("account: today's loss ended trading until 0:00 UTC")
+    return lines
 
 
 def table(title: str, columns: str) -> Table:

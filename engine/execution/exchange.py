@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final
 
 from engine.execution import coinbase, okx, usdm
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
-from engine.execution.contracts import in_base, to_contracts
+from engine.execution.contracts import in_base, to_base, to_contracts
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
 from engine.execution.outcome import Call, Told, outcome_of
 from engine.execution.trade_candles import TradeCandles
@@ -211,6 +211,22 @@ class Exchange:
     async def balances(self) -> list[Balance]:
         """Return what the account has, of each currency it has any of."""
         return balance_of(await self._ask(self.client.fetch_balance(), "read"))
+
+    async def holdings(self, symbols: Sequence[str]) -> dict[str, float]:
+        """Return what the account holds of some symbols, whoever bought it: base currency, negative when short."""
+        if not symbols:
+            return {}
+        if not self._market(symbols[0]).get("contract"):
+            has = {one.currency: one.free + one.used for one in await self.balances()}
+            return {symbol: has.get(self._market(symbol)["base"], 0.0) for symbol in symbols}
+        rows = await self._ask(self.client.fetch_positions(list(symbols)), "read")
+        found = dict.fromkeys(symbols, 0.0)
+        for row in rows:
+            if row["symbol"] in found and row.get("contracts"):
+                size = float(self._market(row["symbol"]).get("contractSize") or 1.0)
+                held = to_base(float(row["contracts"]), size)
+                found[row["symbol"]] += -held if row.get("side") == "short" else held
+        return found
 
     async def place(self, request: OrderRequest) -> OrderReport:
         """Send an order, once.

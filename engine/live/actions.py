@@ -13,6 +13,7 @@ __all__ = [
     "Decided",
     "FetchCandles",
     "FetchFills",
+    "FetchHoldings",
     "FindOrder",
     "PlaceOrder",
     "PlacePair",
@@ -75,6 +76,13 @@ class FetchFills:
     request: OrderRequest
     venue_id: str
     since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchHoldings:
+    """Ask what the account holds of a symbol."""
+
+    symbol: str
 
 
 @dataclass(slots=True)  # not frozen: one for every program and close, and a frozen one takes seven times as long
@@ -142,5 +150,15 @@ class Said:
 
 
 Action = (
-    FetchCandles | Reconnect | PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills | Decided | Traded | Said
+    FetchCandles
+    | FetchHoldings
+    | Reconnect
+    | PlaceOrder
+    | PlacePair
+    | CancelOrder
+    | FindOrder
+    | FetchFills
+    | Decided
+    | Traded
+    | Said
 )

@@ -11,15 +11,18 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from engine.execution.client import client_of
 from engine.execution.exchange import Exchange
 from engine.live.actions import Action, Decided
+from engine.live.adjusting import adjusted
 from engine.live.clock import Clock, PlayedClock, VenueClock
-from engine.live.events import Resumed
+from engine.live.events import Limited, Resumed
 from engine.live.journal import Journal
+from engine.live.kill import kill, refuse_killed, watched
 from engine.live.left import refuse_left
 from engine.live.lockstep import Lockstep
 from engine.live.loop import Loop
@@ -101,6 +104,7 @@ async def run_bot(
         Something is missing, wrong or refused; nothing was sent.
     """
     refuse_unsafe(settings, yes=yes)
+    refuse_killed(settings.journal.parent)
     plan = load_plan(settings)
     hidden: tuple[str, ...] = ()
     if settings.mode == "paper":
@@ -155,16 +159,22 @@ async def run_bot(
         if before is not None:
             say(f"the run before goes on after {loop.bars} bars")
             node.put(Resumed(clock.now_ns()))
+            if settings.limits is not None and settings.limits != loop.limits:
+                node.put(Limited(settings.limits.model_dump_json(), clock.now_ns()))
         until = None
         if control and isinstance(clock, PlayedClock):
             until = driven(Lockstep(node, control, clock), bars, progress)
         asyncio.get_running_loop().set_exception_handler(hearing(node, say))
         publishing = asyncio.create_task(published(place, told))
+        watching = asyncio.create_task(watched(node, place.parent))
+        adjusting = asyncio.create_task(adjusted(node, place.parent, say))
         try:
-            with stopping_by_signal(node), unhindered():
+            with stopping_by_signal(node, place.parent), unhindered():
                 await node.run(until)
         finally:
             publishing.cancel()
+            watching.cancel()
+            adjusting.cancel()
             await asyncio.to_thread(write_status, place, told(False))
         await asyncio.to_thread(journal.append, clock.now_ns(), "ended", {"bars": loop.bars}, True)
         return Result(loop, loop.bars, journal.sequence)
@@ -215,13 +225,16 @@ async def published(place: Path, told: Callable[[bool], Callable[[], dict[str, A
 
 
 @contextlib.contextmanager
-def stopping_by_signal(node: Node) -> Iterator[None]:
-    """End the run cleanly on SIGTERM and Ctrl-C."""
+def stopping_by_signal(node: Node, folder: Path) -> Iterator[None]:
+    """End the run cleanly on SIGTERM and Ctrl-C; on SIGUSR1, where there is one, throw the kill switch."""
     running = asyncio.get_running_loop()
     added = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    handlers: dict[int, Callable[[], None]] = {signal.SIGTERM: node.stop, signal.SIGINT: node.stop}
+    if hasattr(signal, "SIGUSR1"):
+        handlers[signal.SIGUSR1] = partial(kill, folder, "signal SIGUSR1")
+    for number, handler in handlers.items():
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # not here, or not in the main thread
-            running.add_signal_handler(number, node.stop)
+            running.add_signal_handler(number, handler)
             added.append(number)
     try:
         yield

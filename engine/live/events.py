@@ -21,8 +21,12 @@ __all__ = [
     "ClockAdvanced",
     "Event",
     "FillsSeen",
+    "HoldingSeen",
+    "Killed",
+    "Limited",
     "OrderAbsent",
     "OrderSeen",
+    "Rearmed",
     "Resumed",
     "Stopping",
     "StreamCut",
@@ -111,6 +115,40 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldingSeen:
+    """What the account holds of a symbol, whoever bought it: base currency, negative when short."""
+
+    symbol: str
+    quantity: float
+    sent_ns: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """A person, or what watches over the run, wants everything cancelled and left, and nothing entered any more."""
+
+    reason: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rearmed:
+    """A person has looked at what a week's loss or a drawdown stopped, and wants it to trade on."""
+
+    reason: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """Other limits hold from here on; they are plain data as JSON text."""
+
+    limits: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """The run goes on after it was over or killed: what happened meanwhile is to be asked for, before any decision."""
 
@@ -134,6 +172,10 @@ Event = (
     | FillsSeen
     | OrderAbsent
     | CallFailed
+    | HoldingSeen
+    | Killed
+    | Limited
+    | Rearmed
     | Resumed
     | Stopping
 )

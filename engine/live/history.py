@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from engine.execution.exchange import Exchange
 from engine.graph.together import Together
 from engine.live.node import candles_of
+from engine.risk.state import DEPTH
 from parquet_store import Store, Timeframe
 from parquet_store.errors import Failed, LockstepError, Usage
 from parquet_store.write import telling_disk_errors, write_whole
 from pipelines import Bars, load_bars
 from pipelines.candles import Candle
 
-__all__ = ["candle_at", "follow_store", "top_up"]
+__all__ = ["candle_at", "closes_of", "follow_store", "top_up"]
 
 _MS: Final = 1_000_000
 PAGE: Final = 1000
@@ -117,9 +118,30 @@ def _keep(
         write_whole(path, lambda file: file.write(body))
 
 
+def closes_of(
+    store: Store, sources: Mapping[str, str], lasts: Mapping[str, Candle], newer: Mapping[str, Sequence[Candle]]
+) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:
+    """Return the last closes of every series, times in ms: stored ones, then those the venue had besides."""
+    found = {}
+    for series, source in sources.items():
+        bar = Timeframe.parse(source.rpartition(":")[2])
+        last_ms = lasts[series].open_ns // _MS
+        bars = load_bars(store, source, bar.open_ms(bar.number(last_ms) - 4 * DEPTH), last_ms + 1)
+        numbers = [*bars.number.tolist(), *(bar.number(one.open_ns // _MS) for one in newer[series])]
+        closes = [*bars.close.tolist(), *(one.close for one in newer[series])]
+        found[series] = tuple(bar.close_ms(number) for number in numbers[-DEPTH:]), tuple(closes[-DEPTH:])
+    return found
+
+
 async def top_up(
-    exchange: Exchange, together: Together, series: str, symbol: str, timeframe: str, last: Candle, now_ms: int
-) -> Candle:
+    exchange: Exchange,
+    together: Together,
+    series: str,
+    symbol: str,
+    timeframe: str,
+    last: Candle,
+    now_ms: int,
+) -> list[Candle]:
     """Advance programs of a series by what the venue has after the last bar, up to the last that is closed; return it.
 
     Raises
@@ -129,6 +151,7 @@ async def top_up(
     """
     bar = Timeframe.parse(timeframe)
     forming = bar.number(now_ms)
+    newer: list[Candle] = []
     while bar.number(last.open_ns // _MS) + 1 < forming:
         rows = await exchange.candles(symbol, timeframe, last.open_ns // _MS + 1, PAGE)
         found = [
@@ -137,10 +160,11 @@ async def top_up(
         if not found:
             break
         together.follow(series, bars_of(f"{exchange.venue}:{symbol}:{timeframe}", timeframe, found))
+        newer += found
         last = found[-1]
         if len(rows) < PAGE:
             break
-    return last
+    return newer
 
 
 def bars_of(source: str, timeframe: str, candles: list[Candle]) -> Bars:

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.execution.orders import Fill
+from engine.kernels import grid
 from engine.live.actions import Traded
+from engine.live.deciding import Noted
 from engine.live.ticket import Ticket
 from engine.simulate import REASONS, Costs, formulas
 from engine.simulate.account import TRADE
@@ -23,7 +25,7 @@ from engine.simulate.formulas import KELLY_WINDOW
 
 __all__ = ["ClosedBar", "Ledger"]
 
-_to_tick = formulas.to_tick.py_func  # type: ignore[attr-defined]
+_to_tick = grid.to_tick.py_func  # type: ignore[attr-defined]
 _unit_return = formulas.unit_return.py_func  # type: ignore[attr-defined]
 NAN: Final = float("nan")
 _FULL: Final = 1e-9  # of an entry: what is left below this part is rounding
@@ -47,8 +49,8 @@ class Ledger:
     name : str
         Of the sub-account.
     costs : Costs
-    account : ndarray of ``ACCOUNT``, shape (1,)
-        Where the account is kept: a row of `engine.live.deciding.Deciding`.
+    noted : Noted
+        Where the account is kept: rows of `engine.live.deciding.Deciding`.
     recent : deque of ClosedBar
         The last bars of its series, kept by the caller.
 
@@ -57,17 +59,22 @@ class Ledger:
     account : ndarray of ``ACCOUNT``, shape (1,)
     row : void of ``ACCOUNT``
         The account itself.
+    leg : void of ``LEG``
+        What the limits remember of it.
     bars : int
         Bars digested, counted by the caller.
     positions : int
         How many were entered.
+    changed_ns : int
+        When the last fill was, by the venue.
     recent : deque of ClosedBar
     """
 
-    def __init__(self, name: str, costs: Costs, account: NDArray[Any], recent: deque[ClosedBar]) -> None:
-        self.name, self.costs, self.account, self.recent = name, costs, account, recent
-        self.row: Any = account[0]
-        self.bars = self.positions = 0
+    def __init__(self, name: str, costs: Costs, noted: Noted, recent: deque[ClosedBar]) -> None:
+        self.name, self.costs, self.account, self.recent = name, costs, noted.account, recent
+        self.row: Any = noted.account[0]
+        self.leg, self._profits = noted.leg, noted.profits
+        self.bars = self.positions = self.changed_ns = 0
         self._trades = np.zeros(64, TRADE)
         self._entered = 0.0  # quantity of the entry, also while it is left in parts
         self._exit = (0.0, 0.0, 0.0)  # quantity, notional, fee of the exit so far
@@ -123,6 +130,8 @@ class Ledger:
         row["entry_price"], row["entry_fee"], row["best"] = price, ticket.fee, price
         row["cash"] = self._cash_before - (side * quantity * price + paid)
         row["due_side"] = 0.0
+        self.changed_ns = max(self.changed_ns, time_ns)
+        self.leg["met"], self.leg["pending"] = price, max(ticket.request.quantity - quantity, 0.0)
         return first
 
     def level(self, side: float, stop: float, target: float, *, trailing: bool) -> None:
@@ -167,6 +176,8 @@ class Ledger:
         one = done == 0.0
         self._exit = done, notional, fees = done + quantity, notional + quantity * fill.price, fees + fee
         row["cash"] += side * quantity * fill.price - fee
+        self.changed_ns = max(self.changed_ns, fill.time_ns)
+        self.leg["met"] = fill.price
         left = abs(self.quantity) - quantity
         if left > _FULL * self._entered:
             row["quantity"] = side * left
@@ -181,6 +192,7 @@ class Ledger:
         self._trades[at] = (
             int(row["entry_bar"]), self._index(fill.time_ns), int(side), reason, held, entry_price, price, total, profit
         )  # fmt: skip
+        self.leg["met"], self._profits[at % self._profits.size] = price, profit
         row["closed_profit"] += profit
         row["trades"] += 1
         row["quantity"] = row["side"] = 0.0

@@ -23,6 +23,7 @@ _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
 PATIENCE_S = 1.0  # how long a stream is waited for before REST is relied on
 SHORT_S = 0.1  # the same for one that was silent the last time
+LOOKED: Final = 24  # bars after which the venue is asked what the account holds
 PATIENT_SECONDS: Final = 20  # of venue time, for a bar that is not decided on
 
 
@@ -54,6 +55,8 @@ class Lockstep:
         async with aiohttp.ClientSession() as session:
             if self.node.loop.bars:
                 await self._resumed()
+            self.node.look()
+            await self.node.settled()
             told = await self._told(session.get, "state")
             while bars is None or self.bars < bars:
                 if not told["opened"]:  # a run that was killed between the halves goes on with the second
@@ -66,6 +69,9 @@ class Lockstep:
                 await self._caught_up(told, (told["time"] + 1) * _MS + grace_ns)
                 await self._decided(told)
                 self.bars += 1
+                if self.bars % LOOKED == 0:
+                    self.node.look()
+                    await self.node.settled()
                 if progress is not None:
                     progress(1)
         return self.bars

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import orjson
 from numpy.typing import NDArray
 
 from engine.execution.orders import Fill
@@ -31,15 +32,22 @@ from engine.live.events import (
     ClockAdvanced,
     Event,
     FillsSeen,
+    HoldingSeen,
+    Killed,
+    Limited,
     OrderAbsent,
     OrderSeen,
+    Rearmed,
     Resumed,
     Stopping,
     StreamCut,
 )
+from engine.live.holdings import Holdings
 from engine.live.ledger import ClosedBar
+from engine.live.moments import Moments
 from engine.live.setup import Setup
 from engine.live.subaccount import SubAccount
+from engine.risk import Limits
 from parquet_store.errors import Usage
 from parquet_store.moments import to_text
 from parquet_store.timeframe import Timeframe
@@ -74,6 +82,12 @@ class Loop:
         The venue's, of the latest event.
     halted : dict of str to str
         Series no entry is decided on any more, and why.
+    killed : str
+        Why everything was left; empty while it trades.
+    limits : Limits, optional
+        Those in force.
+    holdings : Holdings
+        What the venue holds against what the accounts do.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -82,10 +96,12 @@ class Loop:
         terms = setup.terms
         if terms.spot and not (terms.pairs or terms.paper):
             refuse_pairs(setup)
-        held = [(self.together.place[one.series], one.program, one.costs) for one in setup.placements]
+        held = [
+            (self.together.place[one.series], one.program, one.costs, one.share, one.digest) for one in setup.placements
+        ]
         self._correcting = Correcting(self.together)
         self._delayed = terms.paper and terms.latency_ns > 0
-        self._deciding = Deciding(self.together, held, paper=terms.paper, delayed=self._delayed)
+        self._deciding = Deciding(self.together, held, setup.risk, paper=terms.paper, delayed=self._delayed)
         feed = setup.feed
         frames = {one.series: Timeframe.parse(one.timeframe) for one in setup.placements}
         self._recent: dict[str, deque[ClosedBar]] = {series: deque(maxlen=RECENT) for series in frames}
@@ -97,7 +113,7 @@ class Loop:
                 one.digest,
                 one.costs,
                 terms,
-                self._deciding.accounts[k : k + 1],
+                self._deciding.noted(k),
                 self._recent[one.series],
             )
             for k, one in enumerate(setup.placements)
@@ -115,8 +131,12 @@ class Loop:
         }
         self.time_ns = 0
         self.halted: dict[str, str] = {}
+        self.killed = ""
+        self.limits = setup.risk.limits
+        self._told_state = (0, 0)
         self.bars = 0
         self._frames = frames
+        self._symbols = {one.series: one.symbol for one in setup.placements}
         self._on: dict[str, list[int]] = {series: [] for series in frames}
         for k, one in enumerate(setup.placements):
             self._on[one.series].append(k)
@@ -130,7 +150,14 @@ class Loop:
         self._owner: dict[str, int] = {}
         self._ids: dict[str, str] = {}
         self._unclaimed: dict[str, list[Fill]] = {}
+        self.holdings = Holdings(self.accounts)
         self._stopping = False
+        symbols = self.together.symbols
+        self._moments = (
+            Moments([frames[series] for series in symbols], self._waiting, setup.risk.wait_ns)
+            if setup.risk.guards
+            else None
+        )
         self._doubted: set[int] = set()  # places of the series that wait for what became of their orders
         self._take: dict[type[Any], Callable[[Any], list[Action]]] = {
             CandlesStreamed: self._streamed,
@@ -142,6 +169,10 @@ class Loop:
             FillsSeen: self._fills,
             OrderAbsent: self._absent,
             CallFailed: self._failed,
+            HoldingSeen: self._holding,
+            Killed: self._kill,
+            Limited: self._limited,
+            Rearmed: self._rearmed,
             Resumed: self._resumed,
             Stopping: self._stop,
         }
@@ -155,9 +186,12 @@ class Loop:
         if not self._due:
             self._correcting.renew()
         while self._due:
-            if self._doubted and not (places := self._due - self._still_doubted()):
+            places = self._due
+            if self._doubted and not (places := places - self._still_doubted()):
                 break
-            actions += self._advance(places if self._doubted else self._due)
+            if self._moments is not None and not (places := self._moments.ripe(places, self.time_ns)):
+                break
+            actions += self._advance(places)
         for series, price in self._opened.items():
             for k in self._on[series]:
                 actions += self._own(k, self.accounts[k].bar_opened(price, self.time_ns))
@@ -168,6 +202,21 @@ class Loop:
     def rows(self) -> NDArray[Any]:
         """The accounts as one array of ``engine.simulate.account.ACCOUNT``, in the order of ``accounts``."""
         return self._deciding.accounts
+
+    @property
+    def marks(self) -> NDArray[Any]:
+        """The last close of each account's symbol, NaN before the first."""
+        return self._deciding.legs["mark"]
+
+    @property
+    def book(self) -> Any:
+        """What the limits remember of the account, of ``engine.risk.state.BOOK``."""
+        return self._deciding.book[0]
+
+    @property
+    def flat(self) -> bool:
+        """Whether nothing is held and no order is under way; on paper always: nothing is at a venue."""
+        return self.setup.terms.paper or not (any(one.tickets for one in self.accounts) or self.rows["quantity"].any())
 
     def owner(self, client_id: str) -> int:
         """Return which account an order belongs to, -1 if to none."""
@@ -209,7 +258,7 @@ class Loop:
         for k, account in enumerate(self.accounts):
             if account.tickets or account.again_ns:
                 actions += self._own(k, account.clock(event.time_ns))
-        return actions
+        return [*actions, *self.holdings.clock(event.time_ns)]
 
     def _candles(self, series: str, told: list[CandleAction]) -> list[Action]:
         """Keep the bars that closed, and turn the rest of what the rule says into actions."""
@@ -273,9 +322,9 @@ class Loop:
                 count += 1
                 if accounts[p].tickets:
                     deciding.working[p] = accounts[p].live("entry") is not None
-        decided = deciding(len(closed), count)
+        decided = deciding(len(closed), count, closed[0][2].close_ns // _MS)
         self.bars += len(closed)
-        actions: list[Action] = []
+        actions: list[Action] = [] if self._moments is None else self._tripped()
         j = 0
         time_ns = self.time_ns
         for place, candle, bar, late in closed:
@@ -291,6 +340,19 @@ class Loop:
             self._correcting.advanced(place, bar.number, candle, [out[ROLES_AT:] for out in decided[first:j]])
         return actions
 
+    def _tripped(self) -> list[Action]:
+        """Tell when a loss ends trading until somebody looks."""
+        book, before = self.book, self._told_state
+        self._told_state = state = int(book["paused"]), int(book["stopped"])
+        actions: list[Action] = []
+        if state[0] > before[0]:
+            text = "account.weekly_loss was reached: nothing is entered until lockstep kill --rearm"
+            actions.append(Said("error", "run", text))
+        if state[1] > before[1]:
+            text = "account.drawdown was reached: everything is left, nothing entered until lockstep kill --rearm"
+            actions.append(Said("error", "run", text))
+        return actions
+
     def _met(self, series: str, open_ns: int) -> float:
         """Return the price that orders due at a bar's open met late, NaN if none was shown; forget earlier ones."""
         shown = self._reached[series]
@@ -301,10 +363,14 @@ class Loop:
 
     def _late(self, series: str, bar: ClosedBar) -> str:
         """Return why no entry may follow from a bar; empty if one may."""
+        if self.killed:
+            return f"it was killed: {self.killed}"
         if self._stopping:
             return "the run is ending"
         if series in self.halted:
             return self.halted[series]
+        if why := self.holdings.why(self._symbols[series]):
+            return why
         if self._closed[series] or self.time_ns >= 2 * bar.close_ns - bar.open_ns:
             return (
                 f"it came {(self.time_ns - bar.close_ns) / 1e9:.1f} s after its close, when the next bar was over too"
@@ -376,7 +442,7 @@ class Loop:
         return self._own(k, self.accounts[k].failed(event))
 
     def _resumed(self, event: Resumed) -> list[Action]:
-        self._stopping = False
+        self._stopping, self.killed = False, ""
         actions: list[Action] = [Said("info", "run", f"goes on after {self.bars} bars")]
         for account in self.accounts:
             actions += account.resumed(event.time_ns)
@@ -384,6 +450,30 @@ class Loop:
         for series, rule in self.rules.items():
             actions += self._candles(series, rule.resumed(event.time_ns))
         return actions
+
+    def _kill(self, event: Killed) -> list[Action]:
+        self.killed = event.reason
+        text = f"killed: {event.reason}: orders are cancelled, positions left at market"
+        actions: list[Action] = [Said("error", "run", text)]
+        for k, account in enumerate(self.accounts):
+            actions += self._own(k, account.kill(event.time_ns))
+        return actions
+
+    def _holding(self, event: HoldingSeen) -> list[Action]:
+        return self.holdings.take(event)
+
+    def _limited(self, event: Limited) -> list[Action]:
+        self.limits = Limits(**orjson.loads(event.limits))
+        self._deciding.limit(self.limits)
+        return [Said("warning", "run", "other limits hold from here on")]
+
+    def _rearmed(self, event: Rearmed) -> list[Action]:
+        book = self.book
+        if not (book["paused"] or book["stopped"]):
+            return [Said("info", "run", "nothing was stopped: nothing to rearm")]
+        book["paused"] = book["stopped"] = 0
+        book["peak"] = book["week_start"] = book["equity"]
+        return [Said("warning", "run", f"rearmed: {event.reason}; losses count from {book['equity']:,.2f}")]
 
     def _stop(self, event: Stopping) -> list[Action]:
         self._stopping = True

@@ -21,6 +21,7 @@ from engine.live.actions import (
     CancelOrder,
     Decided,
     FetchCandles,
+    FetchHoldings,
     PlaceOrder,
     PlacePair,
     Reconnect,
@@ -36,6 +37,7 @@ from engine.live.events import (
     ClockAdvanced,
     Event,
     FillsSeen,
+    HoldingSeen,
     OrderSeen,
     Stopping,
     StreamCut,
@@ -51,6 +53,7 @@ __all__ = ["Node"]
 _MS: Final = 1_000_000
 SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
 TOLD: Final = frozenset((Decided, Traded, Said))  # nothing is to be done about them
+LOOK_S: Final = 180.0  # how often the venue is asked what the account holds
 ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
 SOON_S: Final = 0.005  # how long what sends nothing may wait to be written with what follows
 FIRST_S: Final = 0.05  # how long a question for candles lets orders and streams go first
@@ -139,6 +142,11 @@ class Node:
             else:
                 await self._calm.wait()
 
+    def look(self) -> None:
+        """Ask what the account holds at the venue; the answers are events."""
+        if self.venue is not None and not self._ended.is_set():
+            self._call(self._hold(tuple(sorted({symbol for symbol, _ in self.symbols.values()}))))
+
     async def streamed(self, series: str, candle: Candle, patience_s: float) -> bool:
         """Wait until the stream has shown a candle as it is, or a later one; False if it did not in time."""
         end = asyncio.get_running_loop().time() + patience_s
@@ -151,12 +159,13 @@ class Node:
                 return False
             self._news.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), left)
+                async with asyncio.timeout(left):  # wait_for can swallow that its task was cancelled
+                    await self._news.wait()
 
     def reconnect(self) -> None:
         """Close the streams; those who watch them connect anew and say that they were cut.  Once a second at most."""
         now = asyncio.get_running_loop().time()
-        if now >= self._reconnected + 1.0:
+        if now >= self._reconnected + 1.0 and not self._ended.is_set():
             self._reconnected = now
             self._call(self.feed.reconnect())
 
@@ -204,8 +213,9 @@ class Node:
                 ended = group.create_task(self._ended.wait())
                 over = ended if until is None else asyncio.ensure_future(until)
                 await asyncio.wait([ended, over], return_when=asyncio.FIRST_COMPLETED)
-                for one in (ended, over):
-                    one.cancel()
+                self._ended.set()
+                over.cancel()
+                await asyncio.wait([over])
                 if over is not ended and over.done() and not over.cancelled():
                     over.result()
                 self.flush()
@@ -338,7 +348,8 @@ class Node:
 
     async def _tick(self) -> None:
         running = asyncio.get_running_loop()
-        asked = connected = running.time()
+        asked = connected = looked = running.time()
+        self.look()
         while True:
             await asyncio.sleep(self.tick_s)
             if running.time() >= connected + self.renew_s:
@@ -347,6 +358,9 @@ class Node:
             if running.time() >= asked + ASKING_S and any(one.tickets for one in self.loop.accounts):
                 asked = running.time()
                 self.put(AccountStreamCut(self.clock.now_ns()))  # a stream that says nothing may have ended unheard
+            if running.time() >= looked + LOOK_S:
+                looked = running.time()
+                self.look()
             self.flush()
             self.put(ClockAdvanced(self.clock.now_ns()))
 
@@ -357,6 +371,8 @@ class Node:
             self._call(self._fetch(action))
         elif isinstance(action, Reconnect):
             self.reconnect()
+        elif isinstance(action, FetchHoldings):
+            self._call(self._hold((action.symbol,)))
         elif self.asking is not None and isinstance(action, Asked):
             self.asking.ask(self.loop.owner(asked_of(action).client_id), action, written)
 
@@ -387,6 +403,15 @@ class Node:
         whole = len(found) < 1000
         now_ns = self.clock.now_ns()
         self.put(CandlesAnswered(action.series, found, action.from_ns, action.to_ns, sent_ns, whole, now_ns))
+
+    async def _hold(self, symbols: tuple[str, ...]) -> None:
+        sent_ns = self.clock.now_ns()
+        try:
+            found = {} if self.venue is None else await self.venue.holdings(symbols)
+        except Told:  # asked again in its turn
+            return
+        for symbol, quantity in found.items():
+            self.put(HoldingSeen(symbol, quantity, sent_ns, self.clock.now_ns()))
 
     async def _quiet(self) -> None:
         """Wait until the streams have shown what they show at a close; all who wait share one look."""

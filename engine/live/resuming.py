@@ -17,7 +17,7 @@ from engine.live.events import unpack
 from engine.live.journal import last_of, read_journal, verify_journal
 from engine.live.loop import Loop
 from engine.live.setup import Setup
-from engine.live.start import Plan, feed_rule, frame_of, terms_of
+from engine.live.start import Plan, feed_rule, frame_of, guarded_program, risk_rule, terms_of
 from engine.settings import BotSettings
 from parquet_store.errors import Failed
 
@@ -85,6 +85,12 @@ def changes(
         return f"its manifests, symbols or shares were others ({first[0]})"
     if setup.terms != terms_of(settings, venue, clock):
         return "its mode, market or orders were others"
+    programs = [guarded_program(settings, made).digest for _, made, _, _ in plan.placed]
+    if programs != [one.program.digest for one in setup.placements]:
+        return "the stop or the longest holding of its limits was another"
+    rule = risk_rule(settings)
+    if (setup.risk.shared, setup.risk.guards, setup.risk.wait_ns) != (rule.shared, rule.guards, rule.wait_ns):
+        return "its account was shared otherwise, or had limits or none"
     if setup.feed != feed_rule(settings, clock, plan.frames):
         return "its feed had other settings"
     for one in setup.placements:

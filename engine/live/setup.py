@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.graph import Program
+from engine.live.risk_rule import RiskRule
 from engine.live.subaccount import Terms
 from engine.simulate import Costs
 from parquet_store.errors import Failed
@@ -19,7 +20,7 @@ from pipelines.candles import Candle
 
 __all__ = ["FORMAT", "FeedRule", "Placement", "Setup", "series_of"]
 
-FORMAT = 2
+FORMAT = 3
 
 
 def series_of(symbol: str, timeframe: str) -> str:
@@ -82,6 +83,7 @@ class Setup:
         The last bar of history, by series.
     feed : FeedRule
     terms : Terms
+    risk : RiskRule
     """
 
     placements: tuple[Placement, ...]
@@ -89,6 +91,7 @@ class Setup:
     lasts: Mapping[str, Candle]
     feed: FeedRule = field(default_factory=FeedRule)
     terms: Terms = field(default_factory=Terms)
+    risk: RiskRule = field(default_factory=RiskRule)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data; equal programs are written once."""
@@ -112,6 +115,7 @@ class Setup:
             "lasts": {name: dataclasses.asdict(candle) for name, candle in sorted(self.lasts.items())},
             "feed": dataclasses.asdict(self.feed),
             "terms": dataclasses.asdict(self.terms),
+            "risk": self.risk.as_json(),
         }
 
     @classmethod
@@ -144,4 +148,5 @@ class Setup:
             {name: Candle(**candle) for name, candle in data["lasts"].items()},
             FeedRule(**data["feed"]),
             Terms(**data["terms"]),
+            RiskRule.from_json(data["risk"]),
         )

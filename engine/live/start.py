@@ -11,19 +11,33 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from engine.execution.exchange import Exchange
+from engine.graph import Program
 from engine.graph.together import Together
 from engine.live.clock import Clock, PlayedClock, VenueClock
-from engine.live.history import follow_store, top_up
+from engine.live.history import closes_of, follow_store, top_up
+from engine.live.risk_rule import RiskRule
 from engine.live.setup import FeedRule, Placement, Setup, series_of
 from engine.live.subaccount import Terms
 from engine.manifest import Manifest, load_manifest
+from engine.risk.guard import guarded
 from engine.settings import BotSettings
 from engine.simulate import Costs
+from engine.simulate.portfolio import capital_of
 from parquet_store import Series, Store, Timeframe
 from parquet_store.errors import Failed, Usage
 from pipelines import Bars
 
-__all__ = ["Plan", "clock_of", "feed_rule", "frame_of", "load_plan", "setup_of", "terms_of"]
+__all__ = [
+    "Plan",
+    "clock_of",
+    "feed_rule",
+    "frame_of",
+    "guarded_program",
+    "load_plan",
+    "risk_rule",
+    "setup_of",
+    "terms_of",
+]
 
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
@@ -83,7 +97,7 @@ def load_plan(settings: BotSettings) -> Plan:
         if one.history and len(one.symbols) != 1:
             raise Usage(f"{one.path}: history is one series, found {len(one.symbols)} symbols; leave one of them out")
         name = settings.feed.candles_from or settings.venue.name
-        both = all(manifest.program.role(role) is not None for role in ("stop", "target"))
+        both = all(guarded_program(settings, manifest).role(role) is not None for role in ("stop", "target"))
         if both and settings.mode != "paper" and settings.venue.market == "spot" and settings.venue.name != "binance":
             raise Usage(
                 f"{one.path}: the program has a stop and a target, and {settings.venue.name}'s spot market binds what "
@@ -98,8 +112,8 @@ def load_plan(settings: BotSettings) -> Plan:
                 raise Usage(f"{one.path}: history {source} is of another timeframe than the manifest's, {timeframe}")
         found.append((manifest, one.symbols, one.share, one.path.stem))
     total = sum(share for _, _, share, _ in found)
-    if total > 1.0 + 1e-9:
-        raise Usage(f"manifests: their shares add up to {total:g}, expected at most 1")
+    if total > 1.0 + 1e-9 and not settings.account.shared:
+        raise Usage(f"manifests: their shares add up to {total:g}, expected at most 1 where the cash is not shared")
     return Plan(tuple(found), sources)
 
 
@@ -149,8 +163,9 @@ async def setup_of(
         for one in {feed, venue or feed}:
             one.rules(symbol)
         feed.timeframe_known(frame)
-    programs = [(series_of(symbol, frame_of(manifest)), manifest.program) for _, manifest, symbol, _ in placed]
-    together = Together(programs)
+    programs = [guarded_program(settings, manifest) for _, manifest, _, _ in placed]
+    followed = [series_of(symbol, frame_of(manifest)) for _, manifest, symbol, _ in placed]
+    together = Together(list(zip(followed, programs, strict=True)))
     now_ms = clock.now_ns() // _MS
 
     def check(series: str, bars: Bars) -> None:
@@ -164,23 +179,28 @@ async def setup_of(
     found = await asyncio.gather(  # side by side: the client keeps to the venue's rate limit
         *(top_up(feed, together, series, *frames[series], lasts[series], now_ms) for series in names)
     )
-    for series, last in zip(names, found, strict=True):
-        lasts[series], frame = last, frames[series][1]
+    newer = dict(zip(names, found, strict=True))
+    rule = risk_rule(settings)
+    if rule.guards:
+        rule = replace(rule, closes=closes_of(store, plan.sources, lasts, newer))
+    for series in names:
+        lasts[series], frame = (newer[series] or [lasts[series]])[-1], frames[series][1]
         behind = Timeframe.parse(frame).number(now_ms) - 1 - Timeframe.parse(frame).number(lasts[series].open_ns // _MS)
         if behind > 0:
             say(f"{series}: the venue has no bar for the last {behind}; they are asked for while it runs")
     equity = await equity_of(settings, venue, placed[0][2])
+    dealt, reserve = capital_of(equity, [share for _, _, _, share in placed])
     placements = [
         Placement(
             name,
             manifest.digest,
             symbol,
             frame_of(manifest),
-            manifest.program,
-            costs_of(manifest, symbol, venue or feed, equity * share, paper=venue is None, say=say),
+            program,
+            costs_of(manifest, symbol, venue or feed, cash, paper=venue is None, say=say),
             share,
         )
-        for name, manifest, symbol, share in placed
+        for (name, manifest, symbol, share), program, cash in zip(placed, programs, dealt, strict=True)
     ]
     if venue is not None and settings.venue.market == "perpetual":
         for symbol in {symbol for _, _, symbol, _ in placed}:
@@ -192,6 +212,7 @@ async def setup_of(
         lasts,
         feed_rule(settings, clock, frames),
         terms_of(settings, venue, clock),
+        replace(rule, reserve=reserve),
     )
 
 
@@ -207,6 +228,18 @@ def terms_of(settings: BotSettings, venue: Exchange | None, clock: Clock) -> Ter
         latency_ns=int(settings.paper.latency_seconds * _SECOND) if venue is None else 0,
         fills_ns=0 if venue is None or played or not venue.streams_fills else FILLS_NS,
     )
+
+
+def risk_rule(settings: BotSettings) -> RiskRule:
+    """Return what settings say of the account as a whole."""
+    wait_ns = int(settings.account.together_seconds * _SECOND)
+    return RiskRule(settings.limits, settings.account.shared, wait_ns=wait_ns)
+
+
+def guarded_program(settings: BotSettings, manifest: Manifest) -> Program:
+    """Return a manifest's program with what the position limits add to it."""
+    limits = settings.limits
+    return manifest.program if limits is None else guarded(manifest.program, limits.position, frame_of(manifest))
 
 
 def frame_of(manifest: Manifest) -> str:

@@ -48,6 +48,8 @@ def snapshot(
     columns = [rows[name].tolist() for name in COLUMNS]
     said = [(one.name, one.symbol, one.bars, one.halted) for one in loop.accounts]
     orders = {k: [order_of(t) for t in one.tickets.values()] for k, one in enumerate(loop.accounts) if one.tickets}
+    holdings = loop.holdings.as_json()
+    account = account_of(loop) if loop.setup.risk.guards else None
     series = {}
     for name, rule in loop.rules.items():
         waiting = rule.waiting
@@ -87,10 +89,30 @@ def snapshot(
             "time_ns": now_ns,
             "bars": bars,
             "series": series,
+            "account": account,
+            "holdings": holdings,
+            "limits": None if loop.limits is None else loop.limits.model_dump(),
             "accounts": accounts,
         }
 
     return told
+
+
+def account_of(loop: Loop) -> dict[str, Any]:
+    """Return what the limits see of the account: equity, losses and exposure as fractions, what is stopped."""
+    book, held = loop.book, loop.rows["quantity"] * loop.marks
+    equity = float(book["equity"])
+    return {
+        "equity": equity,
+        "peak": float(book["peak"]),
+        "drawdown": 1.0 - equity / float(book["peak"]),
+        "day_loss": 1.0 - equity / float(book["day_start"]),
+        "week_loss": 1.0 - equity / float(book["week_start"]),
+        "exposure": float(abs(held[loop.rows["quantity"] != 0.0]).sum()) / equity if equity else 0.0,
+        "day_over": bool(book["day_over"]),
+        "paused": bool(book["paused"]),
+        "stopped": bool(book["stopped"]),
+    }
 
 
 def order_of(ticket: Ticket) -> dict[str, Any]:

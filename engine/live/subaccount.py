@@ -15,18 +15,23 @@ from numpy.typing import NDArray
 
 from engine.execution.orders import Fill, OrderReport, OrderRequest
 from engine.graph.program import Program
+from engine.kernels import grid
 from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOrder, PlaceOrder, PlacePair, Said
+from engine.live.deciding import Noted
 from engine.live.events import CallFailed
 from engine.live.ledger import ClosedBar, Ledger
 from engine.live.order_states import LIVE
 from engine.live.ticket import Leg, Ticket, client_id_of
-from engine.simulate import Costs, formulas
+from engine.risk.words import refusal
+from engine.simulate import Costs
 from engine.simulate.formulas import SIGNAL, STOP, TARGET
+from parquet_store.moments import to_text
 
 __all__ = ["SubAccount", "Terms"]
 
-_to_tick = formulas.to_tick.py_func  # type: ignore[attr-defined]
+_to_tick = grid.to_tick.py_func  # type: ignore[attr-defined]
 REASON_OF: Final[dict[str, int]] = {"stop": STOP, "target": TARGET}
+_MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
 MOST_ATTEMPTS: Final = 5
 MOST_STANDING: Final = 3  # how often an order may be seen that was to be cancelled, until that is asked again
@@ -78,8 +83,8 @@ class SubAccount:
     costs : Costs
         The manifest's, with the venue's own steps.
     terms : Terms
-    account : ndarray of ``ACCOUNT``, shape (1,)
-        Where the account is kept: a row of `engine.live.deciding.Deciding`.
+    noted : Noted
+        Where the account is kept: rows of `engine.live.deciding.Deciding`.
     recent : deque of ClosedBar
         The last bars of its series, kept by the caller.
 
@@ -102,13 +107,13 @@ class SubAccount:
         digest: str,
         costs: Costs,
         terms: Terms,
-        account: NDArray[Any],
+        noted: Noted,
         recent: deque[ClosedBar],
     ) -> None:
         self.name, self.symbol, self.program, self.digest = name, symbol, program, digest
         self.base = symbol.partition("/")[0]
         self.costs, self.terms = costs, terms
-        self.ledger = Ledger(name, costs, account, recent)
+        self.ledger = Ledger(name, costs, noted, recent)
         self._row = self.ledger.row
         self.tickets: dict[str, Ticket] = {}
         self.halted = ""
@@ -148,6 +153,11 @@ class SubAccount:
         """At the last close, quote currency."""
         return float(self._row["equity"])
 
+    @property
+    def recent(self) -> tuple[Ticket, ...]:
+        """The last orders that ended, oldest first."""
+        return tuple(self._done)[-8:]
+
     def live(self, leg: Leg) -> Ticket | None:
         """Return the live order of a leg."""
         return next((t for t in self.tickets.values() if t.leg == leg and t.live), None)
@@ -167,6 +177,18 @@ class SubAccount:
             self.again_ns = time_ns
         return [FindOrder(ticket.request) for ticket in self.tickets.values()]
 
+    def kill(self, time_ns: int) -> list[Action]:
+        """Cancel what rests and leave what is held, at market; a paper account has nobody to ask and stays."""
+        row, self._turns = self._row, 0.0
+        row["due_side"] = 0.0
+        working = self.live("entry")
+        if self.terms.paper or not (row["quantity"] or working):
+            return []
+        if self._leaving < 0:
+            self._leaving = SIGNAL
+        actions = self._cancel(working) if working else []
+        return [*actions, *self._pursue_exit(time_ns)]
+
     # --- a bar closed
 
     def decided(self, bar: ClosedBar, out: Sequence[float], time_ns: int, late: str) -> list[Action]:
@@ -183,7 +205,7 @@ class SubAccount:
             Why no entry may follow from this bar; empty if one may.
         """
         (
-            fresh, equity, quantity, _, side, size, due_close, due_stop, due_target, best,
+            fresh, equity, quantity, _, side, size, due_close, due_stop, due_target, best, limit, asked, met,
             entry, leave, short_entry, short_leave, stop, target,
         ) = out  # fmt: skip
         actions: list[Action] = []
@@ -205,12 +227,17 @@ class SubAccount:
                 why = "the entry before is not done yet"
             if why:
                 self._row["due_side"], wanted = 0.0, 0.0
+                self.ledger.leg["pending"] = 0.0
         wants = entry != 0.0, leave != 0.0, short_entry != 0.0, short_leave != 0.0
         actions.append(
             Decided(self.name, bar.open_ns, bar.close_ns, *wants, stop, target, equity, quantity, wanted, leaves, why)
         )
         if why:
-            actions.append(Said("warning", self.name, f"no entry at the close of {bar.open_ns}: {why}"))
+            actions.append(
+                Said("warning", self.name, f"no entry at the close of the bar of {to_text(bar.open_ns // _MS)}: {why}")
+            )
+        if limit >= 0.0:
+            actions.append(Said("warning", self.name, refusal(int(limit), asked, size, met)))
         if self.terms.paper:
             return actions
         if leaves and self._leaving < 0:
@@ -499,6 +526,7 @@ class SubAccount:
     def _entered_all(self, ticket: Ticket, time_ns: int) -> list[Action]:
         row = self._row
         side, stop, target = self._due
+        self.ledger.leg["pending"] = 0.0
         if ticket.filled == 0.0:
             said: list[Action] = [Said("warning", self.name, f"the entry ended {ticket.status} with nothing filled")]
             if self.program.sizing.kind == "kelly" and ticket.status in ("expired", "canceled"):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from engine.settings.live import live_summary, refuse_unsafe
 from engine.settings.model import (
+    AccountSettings,
     BotSettings,
     FeedSettings,
-    Limits,
     ManifestSettings,
     OrderSettings,
     PaperSettings,
@@ -19,10 +19,10 @@ from engine.settings.read import load_settings, parse_settings
 from engine.settings.secret import Credentials, Secret, credential_names, load_credentials
 
 __all__ = [
+    "AccountSettings",
     "BotSettings",
     "Credentials",
     "FeedSettings",
-    "Limits",
     "ManifestSettings",
     "OrderSettings",
     "PaperSettings",

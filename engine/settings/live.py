@@ -47,6 +47,10 @@ def live_summary(settings: BotSettings) -> list[str]:
         f"{one.path.name}: {', '.join(one.symbols)} with {one.share:.0%} of the account" for one in settings.manifests
     ]
     until = f" for {orders.deadline_seconds:g} s" if orders.kind == "limit" else ""
-    lines.append(f"{orders.kind} orders{until}, each up to {limits.order_notional:,.2f} in quote currency")
-    lines.append(f"exposure up to {limits.exposure:g} x equity, a day's loss up to {limits.daily_loss:.1%} of equity")
-    return lines
+    lines.append(f"{orders.kind} orders{until}, cash {'shared' if settings.account.shared else 'of its own for each'}")
+    if limits is None:
+        return [*lines, "no limits of risk: [risk] is not in the file"]
+    return lines + [
+        f"{layer}: " + ", ".join(f"{name} {value if value == 'off' else format(value, 'g')}" for name, value in rows)
+        for layer, rows in ((layer, list(getattr(limits, layer))) for layer in type(limits).model_fields)
+    ]

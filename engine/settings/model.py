@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from engine.risk import Limits
+
 __all__ = [
+    "AccountSettings",
     "BotSettings",
     "FeedSettings",
-    "Limits",
     "ManifestSettings",
     "OrderSettings",
     "PaperSettings",
@@ -185,22 +187,21 @@ class OrderSettings(_Frozen):
     deadline_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 20.0
 
 
-class Limits(_Frozen):
-    """What a human is shown to confirm before live trading; this package states them and enforces none.
+class AccountSettings(_Frozen):
+    """How the strategies share the account.
 
     Attributes
     ----------
-    order_notional : float
-        Largest of one order, quote currency.
-    exposure : float
-        Largest sum of notionals over equity.
-    daily_loss : float
-        Fraction of equity, at which a day's trading is over.
+    shared : bool
+        Whether each sizes by its share of the whole account's equity, its shares may sum to more than 1, and all spend
+        one cash; else each has its share of the cash at the start and what it makes of it.
+    together_seconds : float
+        Where limits hold or cash is shared, bars that close at one moment are decided on together: so long after the
+        close the last of them is waited for.
     """
 
-    order_notional: Annotated[float, Field(gt=0.0)] = 1_000.0
-    exposure: Annotated[float, Field(gt=0.0, le=125.0)] = 1.0
-    daily_loss: Fraction = 0.05
+    shared: bool = False
+    together_seconds: Annotated[float, Field(ge=0.0, le=60.0)] = 2.0
 
 
 class BotSettings(_Frozen):
@@ -217,6 +218,8 @@ class BotSettings(_Frozen):
     log_level : str
     steps : tuple of Path
         Python files with steps of one's own that manifests need.
+    risk : Limits, optional
+        Given, every limit that is not named is at its default; not given, there are none but live at a real venue.
     """
 
     mode: Literal["paper", "demo", "live"] = "paper"
@@ -229,8 +232,14 @@ class BotSettings(_Frozen):
     feed: FeedSettings = FeedSettings()
     orders: OrderSettings = OrderSettings()
     paper: PaperSettings = PaperSettings()
-    limits: Limits = Limits()
+    account: AccountSettings = AccountSettings()
+    risk: Limits | None = None
     manifests: Annotated[tuple[ManifestSettings, ...], Field(min_length=1, strict=False)]
+
+    @property
+    def limits(self) -> Limits | None:
+        """The limits in force: those given; the defaults where real money is traded; else none."""
+        return self.risk or (Limits() if self.mode == "live" and not self.venue.is_local else None)
 
     @field_validator("store", "journal", mode="before")
     @classmethod

@@ -203,8 +203,8 @@ def _contradictions(settings: BotSettings) -> Iterator[tuple[Place, str]]:
     """Give what is wrong between settings that are right by themselves."""
     venue, feed = settings.venue, settings.feed
     total = sum(one.share for one in settings.manifests)
-    if total > 1.0 + 1e-9:
-        yield ("manifests",), f"the shares add up to {total:g}, expected at most 1: make some smaller"
+    if total > 1.0 + 1e-9 and not settings.account.shared:
+        yield ("manifests",), f"the shares add up to {total:g}, expected at most 1 where the cash is not shared"
     seen: set[tuple[Path, str]] = set()
     for index, one in enumerate(settings.manifests):
         for symbol in one.symbols:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from engine.simulate import formulas
+from engine.kernels import grid
 from engine.venue import margin
 from engine.venue.account import Account
 from engine.venue.desk import Desk
@@ -23,8 +23,8 @@ from engine.venue.traded import TradedTape
 
 __all__ = ["Pit"]
 
-_to_step = plainly(formulas.to_step)
-_to_tick = plainly(formulas.to_tick)
+_to_step = plainly(grid.to_step)
+_to_tick = plainly(grid.to_tick)
 _DEEPEST = 1000  # levels of a recorded book
 _STOPS = 1  # the class of stops in the order of play
 

@@ -52,6 +52,10 @@ def test_every_command_asked_for_is_there() -> None:
             "demo",
             "live",
             "status",
+            "backtest",
+            "kill",
+            "limits",
+            "reconcile",
         )
     }
 

@@ -162,7 +162,7 @@ def test_series_are_topped_up_side_by_side_page_by_page(tmp_path: Path, monkeypa
         ]
         return list(await asyncio.gather(*asked))
 
-    assert asyncio.run(both()) == [candle_at(BARS, 379)] * 2
+    assert asyncio.run(both()) == [[candle_at(BARS, t) for t in range(200, 380)]] * 2
     assert venue.order[:2] == ["ETH/USDT", "ETH/USDT"]
     assert together.checkpoint() == alone(380)
 
@@ -170,8 +170,8 @@ def test_series_are_topped_up_side_by_side_page_by_page(tmp_path: Path, monkeypa
 def test_a_start_with_less_than_a_page_to_ask_for_asks_once() -> None:
     together, venue = Together([("BTC/USDT@1h", bind(LongOnly()))]), Answers(BARS)
     together.follow("BTC/USDT@1h", BARS.slice(0, 390))
-    last = asyncio.run(
+    found = asyncio.run(
         top_up(venue, together, "BTC/USDT@1h", "BTC/USDT", "1h", candle_at(BARS, 389), AFTER)  # type: ignore[arg-type]
     )
-    assert last == candle_at(BARS, 399)
+    assert found == [candle_at(BARS, t) for t in range(390, 400)]
     assert venue.order == ["BTC/USDT"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from engine.risk import Limits
 from engine.settings import BotSettings, live_summary, load_settings, parse_settings, refuse_unsafe
 from parquet_store.errors import Usage
 from tests.data import ROOT
@@ -37,14 +38,16 @@ def test_the_example_says_every_setting_and_its_default() -> None:
     example = load_settings(ROOT / "examples" / "bot.toml")
     said = example.model_dump()
     plain = parse(GOOD).model_dump()
-    for name in ("mode", "live", "log_level", "steps", "venue", "feed", "orders", "limits"):
+    for name in ("mode", "live", "log_level", "steps", "venue", "feed", "orders", "account"):
         assert said[name] == plain[name], name
     assert [(one.path.name, one.symbols, one.share) for one in example.manifests] == [
         ("btc.json", ("BTC/USDT",), 0.6),
         ("eth.json", ("ETH/USDT", "SOL/USDT"), 0.4),
     ]
+    assert example.risk == Limits()
     text = (ROOT / "examples" / "bot.toml").read_text()
-    for name in [name for table in ("venue", "feed", "orders", "limits") for name in said[table]]:
+    named = [name for table in ("venue", "feed", "orders", "account") for name in said[table]]
+    for name in [*named, *(name for layer in said["risk"].values() for name in layer)]:
         assert f"\n{name} = " in text, f"the example leaves out {name}"
 
 
@@ -198,5 +201,25 @@ def test_live_is_refused_where_a_url_leads_off_this_machine(urls: str) -> None:
 
 def test_what_is_confirmed_names_symbols_shares_and_limits() -> None:
     text = "\n".join(live_summary(live(LOCAL)))
-    for part in ("live on binance spot (on this machine)", "BTC/USDT with 50%", "1,000.00", "1 x equity", "5.0%"):
+    for part in ("live on binance spot (on this machine)", "BTC/USDT with 50%", "no limits of risk"):
         assert part in text
+    away = "\n".join(live_summary(live("")))
+    for part in ("the real venue", "risk_per_trade 0.02", "daily_loss 0.05", "value_at_risk off", "notional 1000"):
+        assert part in away
+
+
+def test_limits_hold_where_they_are_given_and_at_a_real_venue() -> None:
+    assert parse(GOOD).limits is None
+    assert live(LOCAL).limits is None
+    assert live("").limits == Limits()
+    given = parse(GOOD + "[risk.portfolio]\nexposure = 0.2\ndaily_loss = 'off'\n").limits
+    assert given is not None
+    assert (given.portfolio.exposure, given.portfolio.daily_loss) == (0.2, "off")
+    assert given.account.drawdown == 0.2
+
+
+def test_a_faulty_limit_is_named_with_its_place() -> None:
+    assert faults(GOOD + "[risk.portfolio]\nexposure = 'none'\n") == [
+        "bot.toml: risk.portfolio.exposure: found 'none', expected a number above 0, at most 125, or \"off\""
+    ]
+    assert 'did you mean "portfolio"?' in faults(GOOD + "[risk.portfolo]\nexposure = 1\n")[0]
