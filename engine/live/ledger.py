@@ -79,6 +79,7 @@ class Ledger:
         self._entered = 0.0  # quantity of the entry, also while it is left in parts
         self._exit = (0.0, 0.0, 0.0)  # quantity, notional, fee of the exit so far
         self._cash_before = self._base_fee = 0.0
+        self._closed = (0.0, 0.0, 0.0)  # quantity, notional, fee of the entry's fills that are left already
 
     @property
     def trades(self) -> NDArray[Any]:
@@ -116,26 +117,40 @@ class Ledger:
         row = self.row
         first = len(ticket.fills) == 1
         if first:
+            self._closed = (0.0, 0.0, 0.0)
             if row["side"] != 0.0:  # a shadow that was to be left at this open
                 self._leave_shadow(ticket.price)
+        if first or row["side"] == 0.0:  # of an entry whose first part was left before it was done
+            first = True
             self._cash_before = float(row["cash"])
             row["held"], row["entry_bar"] = 0, self._index(time_ns)
             self.positions += 1
             self._base_fee, self._exit = 0.0, (0.0, 0.0, 0.0)
         self._base_fee += base_fee
-        quantity, price = ticket.filled, ticket.price
-        paid = ticket.fee - self._base_fee * price if self._base_fee else ticket.fee
+        quantity, price, fee = ticket.filled, ticket.price, ticket.fee
+        if self._closed[0]:
+            quantity, fee = quantity - self._closed[0], fee - self._closed[2]
+            price = (ticket.notional - self._closed[1]) / quantity
+        paid = fee - self._base_fee * price if self._base_fee else fee
         self._entered = quantity - self._base_fee if self._base_fee else quantity
         row["side"], row["quantity"] = side, side * self._entered
-        row["entry_price"], row["entry_fee"], row["best"] = price, ticket.fee, price
+        row["entry_price"], row["entry_fee"], row["best"] = price, fee, price
         row["cash"] = self._cash_before - (side * quantity * price + paid)
+        sold, notional, fees = self._exit
+        if sold:  # a stop for the part before it has begun to fill
+            row["quantity"] = side * (self._entered - sold)
+            row["cash"] += side * notional - fees
         row["due_side"] = 0.0
         self.changed_ns = max(self.changed_ns, time_ns)
-        self.leg["met"], self.leg["pending"] = price, max(ticket.request.quantity - quantity, 0.0)
+        self.leg["met"], self.leg["pending"] = price, max(ticket.request.quantity - ticket.filled, 0.0)
         return first
 
+    def left_within(self, ticket: Ticket) -> None:
+        """Take note that what an entry filled so far is left, while it may fill more."""
+        self._closed = ticket.filled, ticket.notional, ticket.fee
+
     def level(self, side: float, stop: float, target: float, *, trailing: bool) -> None:
-        """Set the levels of a position that is entered in full, from the distances of its decision."""
+        """Set the levels of a position from its entry price so far and the distances of its decision."""
         row, tick = self.row, self.costs.price_tick
         price = float(row["entry_price"])
         row["stop"], row["target"] = _to_tick(price - side * stop, tick), _to_tick(price + side * target, tick)

@@ -21,7 +21,7 @@ from engine.live.start import Plan, feed_rule, frame_of, guarded_program, risk_r
 from engine.settings import BotSettings
 from parquet_store.errors import Failed
 
-__all__ = ["changes", "go_on"]
+__all__ = ["changes", "go_on", "resumed_loop"]
 
 STEPS = ("price_tick", "quantity_step", "min_notional", "contract_size")
 
@@ -54,6 +54,34 @@ def go_on(
     Failed
         The journal was changed or is damaged.
     """
+    try:
+        return resumed_loop(path, lambda setup: changes(setup, settings, plan, feed, venue, clock))
+    except Another as error:
+        say(f"the run before does not go on: {error}")
+        return None
+
+
+class Another(Exception):
+    """The run before was another one."""
+
+
+def resumed_loop(path: Path, other: Callable[[Setup], str] = lambda setup: "") -> Loop | None:
+    """Return the loop as the journal's last run left it, by all its events; None where there is none.
+
+    Parameters
+    ----------
+    path : Path
+        Of the journal.
+    other : callable
+        Says in what a setup is not that of the run about to start; empty if it is.
+
+    Raises
+    ------
+    Another
+        Its setup is another one, or one of another release.
+    Failed
+        The journal was changed or is damaged.
+    """
     start = last_of(path, "setup")
     if start is None:
         return None
@@ -61,13 +89,12 @@ def go_on(
     entries = read_journal(path, start)
     try:
         setup = Setup.from_json(next(entries).content)
-        found = changes(setup, settings, plan, feed, venue, clock)
+        found = other(setup)
         loop = Loop(setup)
     except Failed as error:
-        found = str(error)
+        raise Another(str(error)) from None
     if found:
-        say(f"the run before does not go on: {found}")
-        return None
+        raise Another(found)
     for entry in entries:
         if entry.kind == "events":
             loop.step([unpack(one) for one in orjson.loads(entry.body)])

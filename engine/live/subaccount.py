@@ -34,6 +34,9 @@ REASON_OF: Final[dict[str, int]] = {"stop": STOP, "target": TARGET}
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
 MOST_ATTEMPTS: Final = 5
+STANDS_NS: Final = _SECOND  # after which a part of an entry is protected, and the rest waited for
+SAME: Final = 1e-9  # of a quantity: what differs by less is rounding
+PROTECTING: Final[tuple[Leg, ...]] = ("stop", "target")
 MOST_STANDING: Final = 3  # how often an order may be seen that was to be cancelled, until that is asked again
 NAN: Final = float("nan")
 
@@ -119,11 +122,10 @@ class SubAccount:
         self.halted = ""
         self.again_ns = 0
         self._attempts: dict[tuple[int, Leg], int] = {}
-        self._early: list[tuple[Ticket, list[Fill]]] = []  # fills of a reversal told before those that close
         self._leaving = -1  # the reason of the exit under way
         self._due = (0.0, NAN, NAN)  # side and distances of the entry under way
         self._close = NAN  # the last one, where limit orders go
-        self._turns = 0.0  # quantity of the entry that waits until the venue has the exit before it
+        self._turns = 0.0  # quantity of the entry that waits until the position before it is closed
         self._done: deque[Ticket] = deque(maxlen=64)  # whose late fills are known by
 
     # --- what is known
@@ -220,7 +222,7 @@ class SubAccount:
         why = ""
         if self._turns:
             self._turns = 0.0
-            actions.append(Said("warning", self.name, "not reversed: the venue did not take the exit in time"))
+            actions.append(Said("warning", self.name, "not reversed: the position was not left in time"))
         if wanted:
             why = self.halted or late
             if not why and self.tickets and self.live("entry"):
@@ -251,7 +253,7 @@ class SubAccount:
             self._due = (side, due_stop, due_target)
             self._close = bar.close
             if quantity != 0.0:
-                self._turns = abs(wanted)  # sent once the venue has the exit, whatever becomes of its first try
+                self._turns = abs(wanted)  # else a part of it could close what an exit was to close
             else:
                 actions.append(self._place("entry", abs(wanted), time_ns, bar.close))
         if quantity != 0.0 and self._leaving < 0 and self.program.trailing:
@@ -340,10 +342,34 @@ class SubAccount:
             return [PlacePair(*made)]
         return [PlaceOrder(request) for request in made]
 
+    def _protecting(self, leg: Leg) -> Ticket | None:
+        """Return the live stop or target of the position that is held; one of the last may still be on its way out."""
+        of = self.ledger.positions
+        return next((t for t in self.tickets.values() if t.leg == leg and t.live and t.position == of), None)
+
+    def _in_step(self, time_ns: int) -> list[Action]:
+        """Keep stop and target in step with what is held: placed where none rests, replaced where one is for another.
+
+        One that is replaced is cancelled here; its end places the next.
+        """
+        row, held, missing, actions = self._row, abs(self.quantity), [], []
+        self.ledger.level(*self._due, trailing=self.program.trailing)
+        for leg in PROTECTING:
+            level, resting = float(row[leg]), self._protecting(leg)
+            if level != level:
+                continue
+            if resting is None:
+                missing.append(leg)
+            elif abs(resting.request.quantity - resting.filled - held) > SAME * held or (
+                resting.request.stop_price != level
+            ):
+                actions += [] if resting.cancelling else self._cancel(resting)
+        return [*actions, *(self._protect(time_ns, tuple(missing)) if missing else [])]
+
     def _follow(self, best: float, time_ns: int) -> list[Action]:
         """Move a trailing stop to where the best price puts it."""
         level = self.ledger.follow(best)
-        resting = self.live("stop")
+        resting = self._protecting("stop")
         if level != level or resting is None or resting.cancelling or level == resting.request.stop_price:
             return []
         return self._cancel(resting)  # the new one is placed when the old one is gone
@@ -374,12 +400,8 @@ class SubAccount:
         return [FetchFills(ticket.request, ticket.venue_id, ticket.sent_ns)]
 
     def _turn(self, time_ns: int) -> list[Action]:
-        """Send the entry of a reversal, if the venue has the exit before it: a limit exit must have filled."""
-        if not self._turns:
-            return []
-        leaving = self.live("exit")
-        taken = leaving is not None and (leaving.status not in ("sent", "unknown") or bool(leaving.fills))
-        if self._row["quantity"] != 0.0 and (self.terms.limit or not taken):
+        """Send the entry of a reversal, once the position before it is closed."""
+        if not self._turns or self._row["quantity"] != 0.0:
             return []
         quantity, self._turns = self._turns, 0.0
         if self.halted:
@@ -407,10 +429,6 @@ class SubAccount:
     def fills_seen(self, ticket: Ticket, fills: list[Fill], time_ns: int) -> list[Action]:
         """Take executions of one of its orders, known ones too."""
         actions: list[Action] = []
-        if ticket.leg == "entry" and not ticket.fills and self._row["quantity"] != 0.0:
-            self._early.append((ticket, fills))  # a position is closed before the next one is opened
-            leaving = self.live("exit")
-            return [FindOrder(leaving.request)] if leaving else []
         for fill in fills:
             fees = ticket.takes(fill, self.base, self.costs.fee)
             if fees is None:
@@ -425,10 +443,6 @@ class SubAccount:
         if ticket.status in LIVE and ticket.filled >= ticket.request.quantity * (1.0 - 1e-9):
             ticket.becomes("filled")
         actions += self._progress(ticket, time_ns)
-        if self._early and self._row["quantity"] == 0.0:
-            early, self._early = self._early, []
-            for one, told in early:
-                actions += self.fills_seen(one, told, time_ns)
         return [*actions, *self._turn(time_ns)]
 
     def failed(self, event: CallFailed) -> list[Action]:
@@ -492,6 +506,9 @@ class SubAccount:
                 actions.append(FindOrder(ticket.request))
             if self.terms.fills_ns and ticket.untold:
                 actions += self._untold(ticket, time_ns)
+        working = self.live("entry") if self._row["quantity"] != 0.0 and self._leaving < 0 else None
+        if working and working.fills and time_ns >= self.ledger.changed_ns + STANDS_NS:
+            actions += self._in_step(time_ns)
         return actions
 
     # --- what follows
@@ -535,8 +552,9 @@ class SubAccount:
             else:
                 row["due_side"] = 0.0
             return said
-        self.ledger.level(side, stop, target, trailing=self.program.trailing)
-        return self._pursue_exit(time_ns) if self._leaving >= 0 else self._protect(time_ns)
+        if row["quantity"] == 0.0:  # its stop has filled before it was done
+            return []
+        return self._pursue_exit(time_ns) if self._leaving >= 0 else self._in_step(time_ns)
 
     def _leave(self, ticket: Ticket, fill: Fill, fee: float) -> list[Action]:
         if self._row["side"] == 0.0 or ticket.position != self.ledger.positions:
@@ -546,5 +564,9 @@ class SubAccount:
         if at < 0:
             return []
         self._leaving, self.again_ns = -1, 0
-        rest = [t for t in self.tickets.values() if t is not ticket and t.leg != "entry" and t.live and not t.paired]
+        working = self.live("entry")
+        if working and working.fills:
+            self.ledger.left_within(working)
+        others = [t for t in self.tickets.values() if t is not ticket and t.live and not t.paired]
+        rest = [t for t in others if t.leg != "entry" or t.fills]
         return [self.ledger.told(at), *(action for t in rest for action in self._cancel(t))]
