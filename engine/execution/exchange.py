@@ -19,8 +19,8 @@ from typing import Any, Final
 from engine.execution import coinbase, okx, usdm
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
 from engine.execution.contracts import in_base, to_base, to_contracts
-from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Quote
-from engine.execution.outcome import Call, Told, outcome_of
+from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Payment, Quote
+from engine.execution.outcome import Call, Refused, Told, outcome_of
 from engine.execution.trade_candles import TradeCandles
 from parquet_store.errors import Failed, Halt, Refuse, Usage, unknown
 
@@ -29,6 +29,8 @@ __all__ = ["Exchange"]
 # how a venue is asked for an order by our id, and for executions by its own
 BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "binanceusdm": "origClientOrderId", "okx": "clOrdId"}
 BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_ids"}
+FUNDED: Final = ("binanceusdm", "okx")
+RULES_S: Final = 60.0  # between two questions for the rules of markets
 PAUSES_S: Final = (0.5, 2.0)  # between tries to reach a venue
 WRITTEN: ContextVar[asyncio.Future[Any] | None] = ContextVar("WRITTEN", default=None)  # before a task's requests leave
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
@@ -49,6 +51,8 @@ class Exchange:
         self.client, self.venue = client, str(client.id)
         self._send, client.fetch = client.fetch, self._leave
         self._secrets = secrets
+        self._doubted = False  # whether an order was refused since the markets' rules were asked for
+        self._asked_s = 0.0
         self._built: dict[tuple[str, str], TradeCandles] = {}
         self._algos: okx.Orders | usdm.Orders | None = None  # where an order that waits for a price has another id
         if self.venue == "okx":
@@ -228,6 +232,19 @@ class Exchange:
                 found[row["symbol"]] += -held if row.get("side") == "short" else held
         return found
 
+    async def funding(self, since_ms: int) -> list[Payment]:
+        """Return the funding that was paid or taken since a moment, oldest first."""
+        rows = await self._ask(self.client.fetch_funding_history(None, since_ms), "read")
+        return [
+            Payment(str(row["id"]), row["symbol"], float(row["amount"]), int(row["timestamp"]) * 1_000_000)
+            for row in rows
+        ]
+
+    @property
+    def pays_funding(self) -> bool:
+        """Whether the venue's markets here are perpetuals whose funding it tells."""
+        return self.venue in FUNDED and bool(self.client.has.get("fetchFundingHistory"))
+
     async def place(self, request: OrderRequest) -> OrderReport:
         """Send an order, once.
 
@@ -239,6 +256,7 @@ class Exchange:
             It may exist: ask for it with ``find``.
         Retry, Halt
         """
+        await self._renew_rules()
         market = self._market(request.symbol)
         quantity, price = self._rounded(request, market)
         params: dict[str, Any] = {"clientOrderId": request.client_id}
@@ -256,7 +274,20 @@ class Exchange:
         if self.venue == "coinbase":
             kind, price, params = coinbase.sent(self.client, request, quantity, price, params)
         sent = self.client.create_order(request.symbol, kind, request.side, quantity, price, params)
-        return self._report(await self._ask(sent, "place", request.symbol, request.client_id), request)
+        try:
+            found = await self._ask(sent, "place", request.symbol, request.client_id)
+        except Refused:
+            self._doubted = True
+            raise
+        return self._report(found, request)
+
+    async def _renew_rules(self) -> None:
+        """Ask for the markets' rules anew once an order was refused: its steps may be others by now."""
+        now_s = time.monotonic()
+        if self._doubted and now_s >= self._asked_s + RULES_S:
+            self._doubted, self._asked_s = False, now_s
+            with contextlib.suppress(Told):  # those that are known are tried
+                await self._ask(self.client.load_markets(reload=True), "read")
 
     async def find(self, request: OrderRequest, since_ms: int | None = None) -> OrderReport | None:
         """Return what became of an order, asked for by its client id; None if the venue knows none such.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Balance", "Fill", "MarketRules", "OrderReport", "OrderRequest", "Position", "Quote"]
+__all__ = ["Balance", "Fill", "MarketRules", "OrderReport", "OrderRequest", "Payment", "Position", "Quote"]
 
 Side = Literal["buy", "sell"]
 Kind = Literal["market", "limit", "stop", "stop_limit", "take_profit"]
@@ -113,6 +113,16 @@ class Balance:
     currency: str
     free: float
     used: float
+
+
+@dataclass(frozen=True)
+class Payment:
+    """Funding of a perpetual: ``amount`` in quote currency, negative where it was taken from the account."""
+
+    payment_id: str
+    symbol: str
+    amount: float
+    time_ns: int
 
 
 @dataclass(frozen=True)

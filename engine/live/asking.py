@@ -16,8 +16,10 @@ from engine.execution.exchange import Exchange
 from engine.execution.orders import OrderReport, OrderRequest
 from engine.execution.outcome import Told
 from engine.live.actions import CancelOrder, FetchFills, FindOrder, PlaceOrder, PlacePair
+from engine.live.approved import Approved
 from engine.live.clock import Clock
 from engine.live.events import CallFailed, Event, FillsSeen, OrderAbsent, OrderSeen
+from parquet_store.errors import Halt
 
 __all__ = ["Asked", "Asking"]
 
@@ -41,6 +43,8 @@ class Asking:
         Starts a coroutine as a task of the run.
     first : callable, optional
         What requests wait for before they are signed.
+    unwanted : callable
+        Given an order's id when its turn has come, says why it is not to be sent any more; empty if it is.
 
     Attributes
     ----------
@@ -55,8 +59,10 @@ class Asking:
         put: Callable[[Event], None],
         start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         first: Callable[[], Awaitable[None]] | None = None,
+        unwanted: Callable[[str], str] = lambda client_id: "",
     ) -> None:
         self.venue, self.clock, self.put, self.start, self.first = venue, clock, put, start, first
+        self.unwanted = unwanted
         self.chains: dict[int, asyncio.Task[None]] = {}
         self._outbox: deque[tuple[int, Asked, Written]] = deque()
         self._sending = False
@@ -107,12 +113,15 @@ class Asking:
         venue, request = self.venue, asked_of(action)
         call: Literal["place", "cancel", "find"] = "find"
         try:
-            if isinstance(action, PlaceOrder):
+            if isinstance(action, PlaceOrder | PlacePair):
                 call = "place"
+                if why := self._barred(action):
+                    self.put(CallFailed(request.client_id, call, "refuse", why, self.clock.now_ns()))
+                    return
+            if isinstance(action, PlaceOrder):
                 with venue.after(written):
                     self.seen([await venue.place(request)])
             elif isinstance(action, PlacePair):
-                call = "place"
                 with venue.after(written):
                     self.seen(await venue.place_pair(action.stop, action.target))
             elif isinstance(action, FetchFills):
@@ -137,6 +146,20 @@ class Asking:
             self.put(CallFailed(request.client_id, call, outcome.meaning, outcome.message, now_ns))
             if isinstance(action, PlacePair):
                 self.put(CallFailed(action.target.client_id, call, outcome.meaning, outcome.message, now_ns))
+
+    def _barred(self, action: PlaceOrder | PlacePair) -> str:
+        """Return why an order may not leave; empty if it may.
+
+        Raises
+        ------
+        Halt
+            Nobody approved it.
+        """
+        requests = (action.request,) if isinstance(action, PlaceOrder) else (action.stop, action.target)
+        for one in requests:
+            if not isinstance(one, Approved):
+                raise Halt(f"order {one.client_id} was approved by nobody: this is a fault of the program, report it")
+        return self.unwanted(requests[0].client_id)
 
     def seen(self, reports: Iterable[OrderReport]) -> None:
         """Pass on what the venue says of orders."""

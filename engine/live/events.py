@@ -10,17 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from engine.execution.orders import Fill, OrderReport
+from engine.execution.orders import Fill, OrderReport, Payment
 from pipelines.candles import Candle
 
 __all__ = [
     "AccountStreamCut",
+    "BalanceSeen",
     "CallFailed",
     "CandlesAnswered",
     "CandlesStreamed",
     "ClockAdvanced",
     "Event",
     "FillsSeen",
+    "FundingSeen",
     "HoldingSeen",
     "Killed",
     "Limited",
@@ -125,6 +127,24 @@ class HoldingSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceSeen:
+    """What the account has of a currency in all."""
+
+    currency: str
+    total: float
+    sent_ns: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FundingSeen:
+    """The venue told funding it paid or took, known payments too."""
+
+    payments: tuple[Payment, ...]
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Killed:
     """A person, or what watches over the run, wants everything cancelled and left, and nothing entered any more."""
 
@@ -173,6 +193,8 @@ Event = (
     | OrderAbsent
     | CallFailed
     | HoldingSeen
+    | BalanceSeen
+    | FundingSeen
     | Killed
     | Limited
     | Rearmed
@@ -183,7 +205,7 @@ PLAIN: Final = ("str", "int", "float", "bool")
 _Layout = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]
 _LAYOUTS: Final[dict[str, _Layout]] = {}
 EVENTS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in typing.get_args(Event)}
-_RECORDS: Final[dict[str, type[Any]]] = {"candles": Candle, "fills": Fill, "report": OrderReport}
+_RECORDS: Final[dict[str, type[Any]]] = {"candles": Candle, "fills": Fill, "report": OrderReport, "payments": Payment}
 
 
 def pack(record: Any) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class Ledger:
         self._entered = 0.0  # quantity of the entry, also while it is left in parts
         self._exit = (0.0, 0.0, 0.0)  # quantity, notional, fee of the exit so far
         self._cash_before = self._base_fee = 0.0
+        self.funding = 0.0  # quote currency, paid to the account so far
         self._closed = (0.0, 0.0, 0.0)  # quantity, notional, fee of the entry's fills that are left already
 
     @property
@@ -144,6 +145,12 @@ class Ledger:
         self.changed_ns = max(self.changed_ns, time_ns)
         self.leg["met"], self.leg["pending"] = price, max(ticket.request.quantity - ticket.filled, 0.0)
         return first
+
+    def fund(self, amount: float) -> None:
+        """Book funding: quote currency, negative where it is paid; trades do not count it."""
+        self.funding += amount
+        self.row["cash"] += amount
+        self._cash_before += amount
 
     def left_within(self, ticket: Ticket) -> None:
         """Take note that what an entry filled so far is left, while it may fill more."""

@@ -26,12 +26,14 @@ from engine.live.correcting import Correcting
 from engine.live.deciding import OUT, Deciding
 from engine.live.events import (
     AccountStreamCut,
+    BalanceSeen,
     CallFailed,
     CandlesAnswered,
     CandlesStreamed,
     ClockAdvanced,
     Event,
     FillsSeen,
+    FundingSeen,
     HoldingSeen,
     Killed,
     Limited,
@@ -42,9 +44,11 @@ from engine.live.events import (
     Stopping,
     StreamCut,
 )
+from engine.live.funding import FundingBook
 from engine.live.holdings import Holdings
 from engine.live.ledger import ClosedBar
 from engine.live.moments import Moments
+from engine.live.money import Money
 from engine.live.setup import Setup
 from engine.live.subaccount import SubAccount
 from engine.risk import Limits
@@ -88,6 +92,10 @@ class Loop:
         Those in force.
     holdings : Holdings
         What the venue holds against what the accounts do.
+    money : Money
+        What the account has to trade with.
+    funding : FundingBook
+        What funding brought.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -151,6 +159,10 @@ class Loop:
         self._ids: dict[str, str] = {}
         self._unclaimed: dict[str, list[Fill]] = {}
         self.holdings = Holdings(self.accounts)
+        for account in self.accounts:
+            account.peers = self.holdings.on[account.symbol]
+        self.money = Money(self.accounts)
+        self.funding = FundingBook(self.holdings.on, self.holdings.others)
         self._stopping = False
         symbols = self.together.symbols
         self._moments = (
@@ -170,6 +182,8 @@ class Loop:
             OrderAbsent: self._absent,
             CallFailed: self._failed,
             HoldingSeen: self._holding,
+            BalanceSeen: self._balance,
+            FundingSeen: self._funded,
             Killed: self._kill,
             Limited: self._limited,
             Rearmed: self._rearmed,
@@ -182,6 +196,7 @@ class Loop:
         actions: list[Action] = []
         for event in events:
             self.time_ns = max(self.time_ns, event.time_ns)
+            self.funding.begins(event.time_ns)
             actions += self._take[type(event)](event)
         if not self._due:
             self._correcting.renew()
@@ -221,6 +236,17 @@ class Loop:
     def owner(self, client_id: str) -> int:
         """Return which account an order belongs to, -1 if to none."""
         return self._owner.get(client_id, -1)
+
+    def unwanted(self, client_id: str) -> str:
+        """Return why an order that was to be sent is not to be sent any more; empty if it is."""
+        k = self.owner(client_id)
+        ticket = None if k < 0 else self.accounts[k].tickets.get(client_id)
+        if ticket is None or ticket.leg != "entry":
+            return ""
+        if self.killed:
+            return f"not sent: {self.killed}"
+        found = next((name for one in self.accounts[k].peers if (name := one.unknown)), "")
+        return f"not sent: what became of order {found} is not known yet" if found else ""
 
     # --- candles
 
@@ -369,8 +395,12 @@ class Loop:
             return "the run is ending"
         if series in self.halted:
             return self.halted[series]
-        if why := self.holdings.why(self._symbols[series]):
+        symbol = self._symbols[series]
+        if why := self.holdings.why(symbol) or self.money.why(symbol):
             return why
+        for account in self.holdings.on[symbol]:
+            if name := account.unknown:
+                return f"what became of order {name} is not known yet"
         if self._closed[series] or self.time_ns >= 2 * bar.close_ns - bar.open_ns:
             return (
                 f"it came {(self.time_ns - bar.close_ns) / 1e9:.1f} s after its close, when the next bar was over too"
@@ -461,6 +491,12 @@ class Loop:
 
     def _holding(self, event: HoldingSeen) -> list[Action]:
         return self.holdings.take(event)
+
+    def _balance(self, event: BalanceSeen) -> list[Action]:
+        return self.money.take(event)
+
+    def _funded(self, event: FundingSeen) -> list[Action]:
+        return self.funding.take(event.payments)
 
     def _limited(self, event: Limited) -> list[Action]:
         self.limits = Limits(**orjson.loads(event.limits))

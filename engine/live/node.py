@@ -32,11 +32,13 @@ from engine.live.asking import Asked, Asking, asked_of
 from engine.live.clock import Clock
 from engine.live.events import (
     AccountStreamCut,
+    BalanceSeen,
     CandlesAnswered,
     CandlesStreamed,
     ClockAdvanced,
     Event,
     FillsSeen,
+    FundingSeen,
     HoldingSeen,
     OrderSeen,
     Stopping,
@@ -45,6 +47,7 @@ from engine.live.events import (
 )
 from engine.live.journal import Journal
 from engine.live.loop import Loop
+from engine.live.money import quote_of
 from parquet_store.errors import LockstepError
 from pipelines.candles import Candle
 
@@ -101,7 +104,7 @@ class Node:
         self.latest: dict[str, Candle] = {}  # the stream's newest candle, by series
         self.symbols = {one.series: (one.symbol, one.timeframe) for one in loop.setup.placements}
         first = self._quiet if len(self.symbols) > 1 else None  # other series are decided on before orders are signed
-        self.asking = None if venue is None else Asking(venue, clock, self.put, self._call, first)
+        self.asking = None if venue is None else Asking(venue, clock, self.put, self._call, first, loop.unwanted)
         self._events: list[Event] = []
         self._wake = asyncio.Event()
         self._calm = asyncio.Event()
@@ -143,9 +146,13 @@ class Node:
                 await self._calm.wait()
 
     def look(self) -> None:
-        """Ask what the account holds at the venue; the answers are events."""
+        """Ask what the account holds at the venue, and what funding brought; the answers are events."""
         if self.venue is not None and not self._ended.is_set():
             self._call(self._hold(tuple(sorted({symbol for symbol, _ in self.symbols.values()}))))
+            names = sorted({quote_of(symbol) for symbol, _ in self.symbols.values()})
+            self._call(self._count(self.venue, names))
+            if self.venue.pays_funding and self.loop.funding.since_ns:
+                self._call(self._fund(self.venue, self.loop.funding.since_ns))
 
     async def streamed(self, series: str, candle: Candle, patience_s: float) -> bool:
         """Wait until the stream has shown a candle as it is, or a later one; False if it did not in time."""
@@ -412,6 +419,23 @@ class Node:
             return
         for symbol, quantity in found.items():
             self.put(HoldingSeen(symbol, quantity, sent_ns, self.clock.now_ns()))
+
+    async def _count(self, venue: Exchange, currencies: Sequence[str]) -> None:
+        sent_ns = self.clock.now_ns()
+        try:
+            found = {one.currency: one.free + one.used for one in await venue.balances()}
+        except Told:  # asked again in its turn
+            return
+        for name in currencies:
+            self.put(BalanceSeen(name, found.get(name, 0.0), sent_ns, self.clock.now_ns()))
+
+    async def _fund(self, venue: Exchange, since_ns: int) -> None:
+        try:
+            found = await venue.funding(since_ns // _MS)
+        except Told:  # asked again in its turn
+            return
+        if found:
+            self.put(FundingSeen(tuple(found), self.clock.now_ns()))
 
     async def _quiet(self) -> None:
         """Wait until the streams have shown what they show at a close; all who wait share one look."""

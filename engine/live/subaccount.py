@@ -17,6 +17,7 @@ from engine.execution.orders import Fill, OrderReport, OrderRequest
 from engine.graph.program import Program
 from engine.kernels import grid
 from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOrder, PlaceOrder, PlacePair, Said
+from engine.live.approved import Approved, approve_entry, approve_exit
 from engine.live.deciding import Noted
 from engine.live.events import CallFailed
 from engine.live.ledger import ClosedBar, Ledger
@@ -125,8 +126,10 @@ class SubAccount:
         self._leaving = -1  # the reason of the exit under way
         self._due = (0.0, NAN, NAN)  # side and distances of the entry under way
         self._close = NAN  # the last one, where limit orders go
+        self._let = 0.0  # what the review let of it, base currency
         self._turns = 0.0  # quantity of the entry that waits until the position before it is closed
         self._done: deque[Ticket] = deque(maxlen=64)  # whose late fills are known by
+        self.peers: Sequence[SubAccount] = (self,)  # on the same symbol
 
     # --- what is known
 
@@ -163,6 +166,11 @@ class SubAccount:
     def live(self, leg: Leg) -> Ticket | None:
         """Return the live order of a leg."""
         return next((t for t in self.tickets.values() if t.leg == leg and t.live), None)
+
+    @property
+    def unknown(self) -> str:
+        """The order of which nobody knows whether the venue has it, or how it stands; empty if there is none."""
+        return next((name for name, t in self.tickets.items() if t.status == "unknown" or t.doubted), "")
 
     @property
     def doubted(self) -> bool:
@@ -229,7 +237,10 @@ class SubAccount:
                 why = "the entry before is not done yet"
             if why:
                 self._row["due_side"], wanted = 0.0, 0.0
-                self.ledger.leg["pending"] = 0.0
+                before = self.live("entry")
+                self.ledger.leg["pending"] = (
+                    0.0 if before is None else max(before.request.quantity - before.filled, 0.0)
+                )
         wants = entry != 0.0, leave != 0.0, short_entry != 0.0, short_leave != 0.0
         actions.append(
             Decided(self.name, bar.open_ns, bar.close_ns, *wants, stop, target, equity, quantity, wanted, leaves, why)
@@ -251,7 +262,7 @@ class SubAccount:
             actions += self._pursue_exit(time_ns, bar.close)
         if wanted != 0.0:
             self._due = (side, due_stop, due_target)
-            self._close = bar.close
+            self._close, self._let = bar.close, size
             if quantity != 0.0:
                 self._turns = abs(wanted)  # else a part of it could close what an exit was to close
             else:
@@ -284,7 +295,8 @@ class SubAccount:
             **more,
         )
 
-    def _send(self, request: OrderRequest, leg: Leg, time_ns: int, *, paired: bool = False) -> OrderRequest:
+    def _send(self, asked: OrderRequest, leg: Leg, time_ns: int, *, paired: bool = False) -> Approved:
+        request = approve_entry(asked, self._let) if leg == "entry" else approve_exit(asked, self.quantity)
         deadline = time_ns + self.terms.deadline_ns if request.kind == "limit" and leg in ("entry", "exit") else 0
         made = Ticket(request, leg, time_ns, paired, deadline_ns=deadline, position=self.ledger.positions)
         self.tickets[request.client_id] = made
@@ -333,7 +345,7 @@ class SubAccount:
         row, held = self._row, abs(self.quantity)
         levels: dict[Leg, float] = {leg: float(row[leg]) for leg in legs if row[leg] == row[leg]}
         pair = len(levels) == 2 and self.terms.pairs and self.terms.spot
-        made: list[OrderRequest] = []
+        made: list[Approved] = []
         for leg, level in levels.items():
             kind = "stop" if leg == "stop" else "take_profit"
             request = self._request(leg, held, kind=kind, stop_price=level)
@@ -400,8 +412,8 @@ class SubAccount:
         return [FetchFills(ticket.request, ticket.venue_id, ticket.sent_ns)]
 
     def _turn(self, time_ns: int) -> list[Action]:
-        """Send the entry of a reversal, once the position before it is closed."""
-        if not self._turns or self._row["quantity"] != 0.0:
+        """Send the entry of a reversal, once the position before it is closed and nothing on its symbol is unknown."""
+        if not self._turns or self._row["quantity"] != 0.0 or any(one.unknown for one in self.peers):
             return []
         quantity, self._turns = self._turns, 0.0
         if self.halted:

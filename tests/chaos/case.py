@@ -171,7 +171,9 @@ def setup_of(case: Case) -> Setup:
     for k, symbol in enumerate(case.symbols):
         for j, program in enumerate(programs(spot=case.spot)):
             name = f"{'abc'[k]}{j + 1}"
-            placements.append(Placement(name, f"{k}{j}".ljust(64, "d"), symbol, "1m", program, costs, 0.25 if case.spot else 0.33))
+            placements.append(
+                Placement(name, f"{k}{j}".ljust(64, "d"), symbol, "1m", program, costs, 0.25 if case.spot else 0.33)
+            )
     together = Together([(one.series, one.program) for one in placements])
     lasts = {}
     for k, symbol in enumerate(case.symbols):

@@ -1,4 +1,4 @@
-"""An exchange as the node sees it, beside the venue: no wire, but latency, every fault of the table, and the wire's words.
+"""An exchange as the node sees it, beside the venue: no wire, but latency, every fault, and the wire's words.
 
 What an answer means is asked of the real client: CCXT raises its error for the venue's own status and body, and
 `engine.execution.outcome` says what that means for the call.
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from engine.execution.exchange import WRITTEN, Exchange
-from engine.execution.orders import Fill, OrderReport, OrderRequest
-from engine.execution.outcome import outcome_of
+from engine.execution.orders import Balance, Fill, OrderReport, OrderRequest, Payment
+from engine.execution.outcome import Refused, outcome_of
+from engine.kernels import grid
 from engine.venue.binance.codes import FUTURES, REASONS
 from engine.venue.events import Candle
 from engine.venue.faults.call import Call
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Near"]
 
+_to_step = grid.to_step.py_func  # type: ignore[attr-defined]
 UP_S, DOWN_S = 0.012, 0.009
 TIMEOUT_S = 10.0
 STATES: dict[str, Any] = {"new": "open", "partially_filled": "open"}
@@ -109,10 +111,12 @@ class Near:
     after = Exchange.after
 
     def __init__(self, world: World) -> None:
-        self.world, self.pairs = world, world.case.spot
+        self.world, self.pairs, self.pays_funding = world, world.case.spot, not world.case.spot
         self.market = world.venue
         self.account = world.account
         self.streams = Streams(world)
+        self._rules = {symbol: tape.market for symbol, tape in world.venue.tapes.items()}
+        self._doubted = False
 
     # --- asked by the node
 
@@ -149,12 +153,24 @@ class Near:
     async def place(self, request: OrderRequest) -> OrderReport:
         """Send an order."""
 
+        if self._doubted:  # as the exchange itself: the rules are asked for anew once an order was refused
+            self._doubted = False
+            self._rules = {symbol: tape.market for symbol, tape in self.market.tapes.items()}
+        step = self._rules[request.symbol].quantity_step
+        quantity = float(f"{_to_step(request.quantity, step, 0.0):.12g}")
+
         def take() -> OrderReport:
             self.world.arrived(request)
-            order = self.market.place(self.account, asked_of(request, spot=self.world.case.spot))
+            order = self.market.place(self.account, asked_of(request, quantity, spot=self.world.case.spot))
             return report_of(order, request)
 
-        found: OrderReport = await self._ask("place", "place", take, request=request)
+        if not quantity > 0.0:
+            raise refused(f"{request.symbol}: a quantity of {request.quantity:g}; nothing was sent")
+        try:
+            found: OrderReport = await self._ask("place", "place", take, request=request)
+        except Refused:
+            self._doubted = True
+            raise
         return found
 
     async def place_pair(self, stop: OrderRequest, target: OrderRequest) -> tuple[OrderReport, OrderReport]:
@@ -163,7 +179,8 @@ class Near:
         def take() -> tuple[OrderReport, OrderReport]:
             self.world.arrived(stop)
             self.world.arrived(target)
-            pair = self.market.place_pair(self.account, asked_of(stop, spot=True), asked_of(target, spot=True))
+            legs = [asked_of(one, one.quantity, spot=True) for one in (stop, target)]
+            pair = self.market.place_pair(self.account, *legs)
             return report_of(pair[0], stop), report_of(pair[1], target)
 
         found: tuple[OrderReport, OrderReport] = await self._ask("place", "place", take, request=stop)
@@ -213,6 +230,28 @@ class Near:
 
         role = "balance" if self.world.case.spot else "positions"
         found: dict[str, float] = await self._ask(role, "read", look)
+        return found
+
+    async def balances(self) -> list[Balance]:
+        """Return what the account has."""
+
+        def look() -> list[Balance]:
+            return [Balance(name, self.account.total(name), 0.0) for name in self.account.currencies()]
+
+        found: list[Balance] = await self._ask("balance", "read", look)
+        return found
+
+    async def funding(self, since_ms: int) -> list[Payment]:
+        """Return what funding brought."""
+
+        def look() -> list[Payment]:
+            return [
+                Payment(str(one.time_ms), one.symbol, one.amount, one.time_ms * 1_000_000)
+                for one in self.account.funding
+                if one.time_ms >= since_ms
+            ]
+
+        found: list[Payment] = await self._ask("other", "read", look, empty=list)
         return found
 
     # --- the way there and back
@@ -307,7 +346,14 @@ def refusal(protocol: str, reason: str) -> web.Response:
     return web.Response(status=status, text=json.dumps({"code": code, "msg": words}), content_type="application/json")
 
 
-def asked_of(request: OrderRequest, *, spot: bool) -> Asked:
+def refused(text: str) -> Exception:
+    """Return what says that nothing was sent."""
+    import ccxt
+
+    return outcome_of(ccxt.InvalidOrder(f"binance {text}"), "place", "binance").failure()
+
+
+def asked_of(request: OrderRequest, quantity: float, *, spot: bool) -> Asked:
     """Return an order as the venue takes it; numbers as they are written on the wire."""
 
     def written(value: float) -> float:
@@ -317,7 +363,7 @@ def asked_of(request: OrderRequest, *, spot: bool) -> Asked:
         request.symbol,
         request.side,
         request.kind,
-        written(request.quantity),
+        written(quantity),
         request.client_id,
         written(request.price),
         written(request.stop_price),

@@ -1,4 +1,4 @@
-"""The streams of one process: a line a symbol and a private one, each with what goes wrong on a WebSocket connection."""
+"""The streams of one process: a line a symbol and a private one, each with what goes wrong on a connection."""
 
 from __future__ import annotations
 

@@ -133,6 +133,7 @@ class Watch:
             found += [f"{series}: {why}" for series, why in loop.halted.items()]
             found += [f"{one.name}: {one.halted}" for one in loop.accounts if one.halted]
             found += [f"{symbol}: {why}" for symbol, why in loop.holdings.odd.items()]
+            found += [f"{name}: {why}" for name, why in loop.money.missing.items()]
         return found
 
     def _account(self, halted: list[str], orders: list[Order]) -> None:
@@ -153,11 +154,7 @@ class Watch:
             held = world.account.total(base) if spot else world.venue.position(world.account, symbol).quantity
             if abs(ours - held) > 1e-9 and not any(symbol in why for why in halted):
                 self.broke(f"{symbol}: the run holds {ours:.9g}, the venue {held:.9g}, and nobody was told")
-        flow = sum(
-            -(1.0 if one.asked.side == "buy" else -1.0) * done.quantity * done.price - done.fee
-            for one in orders
-            for done in one.executions
-        )
+        flow = self._flow()
         paid = sum(one.amount for one in world.account.funding)
         cash = float(loop.rows["cash"].sum()) - CASH
         if abs(cash - flow - paid) > CENT:
@@ -171,14 +168,13 @@ class Watch:
         told = any(account.symbol in why or account.name in why for why in halted)
         if unknown and not told:
             self.broke(f"{account.name}: what became of {unknown} is still unknown")
-        stands = {
-            one.asked.client_id: one for one in world.account.open_orders(account.symbol) if one.asked.client_id
-        }
+        stands = {one.asked.client_id: one for one in world.account.open_orders(account.symbol) if one.asked.client_id}
         own = {name for name in stands if self.legs.get(name, ("",))[0] == account.name}
         strange = own - set(account.tickets)
         if strange:
             self.broke(f"{account.name}: orders {sorted(strange)} rest, and it knows nothing of them")
-        if account.quantity and not told and world.venue.tape(account.symbol).market.trading:
+        least = world.venue.tape(account.symbol).market.quantity_step  # what is less can be sold by nobody
+        if abs(account.quantity) > least and not told and world.venue.tape(account.symbol).market.trading:
             near = 1e-9 + 1e-6 * abs(account.quantity)
             covered = [
                 one
@@ -193,7 +189,7 @@ class Watch:
         for order in orders:
             account, leg, time_ms = self.legs.get(order.asked.client_id, ("", "", 0))
             if leg == "entry" and order.filled:
-                count[account, (time_ms - 2_000) // DAY_MS] += 1
+                count[account, time_ms // DAY_MS] += 1
         for (account, _), number in count.items():
             if number > TRADES:
                 self.broke(f"{account} entered {number} times in a day")
@@ -206,11 +202,19 @@ class Watch:
 
     def _equity(self) -> float:
         world = self.world
-        total = world.account.cash["USDT"]
+        total = CASH + self._flow() + sum(one.amount for one in world.account.funding)
         for symbol in world.case.symbols:
             tape = world.venue.tape(symbol)
             total += self._held(symbol) * tape.last
         return total
+
+    def _flow(self) -> float:
+        """Return what fills of the run's orders brought."""
+        return sum(
+            -(1.0 if one.asked.side == "buy" else -1.0) * done.quantity * done.price - done.fee
+            for one in self._orders()
+            for done in one.executions
+        )
 
     def _exposure(self) -> float:
         world = self.world

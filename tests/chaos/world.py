@@ -145,7 +145,13 @@ class World:
     def _keep(self, what: Any) -> None:
         task = self.loop.create_task(what)
         self._own.add(task)
-        task.add_done_callback(self._own.discard)
+        task.add_done_callback(self._kept)
+
+    def _kept(self, task: asyncio.Task[Any]) -> None:
+        self._own.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Killed):
+            self.watch.broke(f"the venue fails: {error!r}")
 
     async def _play(self) -> None:
         """Play the bars."""
@@ -230,8 +236,11 @@ class World:
         except LockstepError as error:
             self.ended = f"{type(error).__name__}: {error}"
             self._bury()
-        except Deadlock as error:
-            self.watch.broke(f"hangs: {error}")
+        except (Deadlock, BaseExceptionGroup) as error:
+            first: BaseException = error
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            self.watch.broke(f"{type(first).__name__}: {first}")
         finally:
             self._bury(everything=True)
             loop.close()
@@ -326,4 +335,3 @@ def ordered(action: dict[str, Any]) -> list[str]:
 def play(case: Case, folder: Path) -> Outcome:
     """Play a scenario in a folder of its own."""
     return World(case, folder).play()
-

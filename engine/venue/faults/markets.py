@@ -49,7 +49,8 @@ def market_halted(venue: Venue, symbol: str, armed: Armed) -> Told:
 )
 def market_delisted(venue: Venue, symbol: str, armed: Armed) -> Told:
     for order in list(_open(venue, symbol)):
-        venue.cancel(order)
+        if order.open:  # not cancelled with the other one of its pair
+            venue.cancel(order)
     return _change(venue, symbol, trading=False)
 
 

@@ -32,6 +32,8 @@ class AccountRoutes:
             ("GET", "balance", self.balance),
             ("GET", "positions", self.positions),
             ("GET", "config", self.config),
+            ("GET", "bills", self.bills),
+            ("GET", "bills-archive", self.bills),
             ("GET", "instruments", lambda account, params: self.rest.instruments(params)),
             ("GET", "leverage-info", self.leverage),
             ("POST", "set-leverage", self.set_leverage),
@@ -54,6 +56,17 @@ class AccountRoutes:
         held = [symbol for symbol, one in account.positions.items() if one.quantity]
         rows = [say_account.position(self.venue, account, symbol) for symbol in held]
         return [row for row in rows if not names or row["instId"] in names]
+
+    def bills(self, account: Account, params: Params) -> list[Any]:
+        """Return what funding brought, the newest first; other changes of the balance are not listed here."""
+        if params.get("type") not in (None, "", "8"):
+            return []
+        begin, end = int(params.get("begin", "0")), int(params.get("end", str(1 << 60)))
+        return [
+            say_account.bill(one, self.venue.tapes[one.symbol].market)
+            for one in reversed(account.funding)
+            if begin <= one.time_ms <= end
+        ][:100]
 
     def config(self, account: Account, params: Params) -> list[Any]:
         """Return the account's modes."""

@@ -11,11 +11,12 @@ from typing import Any
 
 from engine.venue.account import Account
 from engine.venue.core import Venue
+from engine.venue.events import FundingPaid
 from engine.venue.market import Market, plain
 from engine.venue.okx.instrument import contracts, inst_id, inst_type
 from engine.venue.order import Execution, Order
 
-__all__ = ["algo", "algo_id", "balance", "begun", "fill", "is_algo", "order", "order_number", "position"]
+__all__ = ["algo", "algo_id", "balance", "begun", "bill", "fill", "is_algo", "order", "order_number", "position"]
 
 STATES = {"new": "live", "expired": "canceled", "rejected": "canceled"}
 _TYPES = {"limit_maker": "post_only", "stop": "market", "take_profit": "market", "market": "market"}
@@ -236,3 +237,25 @@ def balance(venue: Venue, account: Account, only: tuple[str, ...] = ()) -> dict[
     total = sum(float(one["eq"]) for one in details if one["ccy"] in settles)
     head = {"uTime": now, "totalEq": plain(total), "adjEq": "", "isoEq": "0", "ordFroz": "", "imr": "", "mmr": ""}
     return head | {"mgnRatio": "", "notionalUsd": "", "upl": "", "details": details}
+
+
+def bill(paid: FundingPaid, market: Market) -> dict[str, Any]:
+    """Return a change of the balance by funding."""
+    change = plain(paid.amount)
+    return {
+        "billId": f"{paid.time_ms}{sum(map(ord, market.symbol))}",
+        "type": "8",
+        "subType": "174" if paid.amount > 0.0 else "173",
+        "ts": str(paid.time_ms),
+        "instId": inst_id(market),
+        "instType": "SWAP",
+        "mgnMode": "cross",
+        "ccy": market.settle,
+        "balChg": change,
+        "pnl": change,
+        "posBalChg": "0",
+        "fee": "0",
+        "bal": "",
+        "sz": "",
+        "ordId": "",
+    }
