@@ -54,6 +54,8 @@ class FundingBook:
             accounts = self.on.get(one.symbol, ())
             if not accounts or name in self._known or one.time_ns < self._began_ns:
                 continue
+            if any(account.unknown or account.doubted for account in accounts):
+                continue  # asked for again, when it is known what was held
             self._known.append(name)
             self.since_ns = max(self.since_ns, one.time_ns - _HOUR)
             held = [account.quantity for account in accounts]

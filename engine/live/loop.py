@@ -142,6 +142,7 @@ class Loop:
         self.killed = ""
         self.limits = setup.risk.limits
         self._told_state = (0, 0)
+        self._before = (1 << 62, 0.0)  # the day, and the equity, as a run that was interrupted left them
         self.bars = 0
         self._frames = frames
         self._symbols = {one.series: one.symbol for one in setup.placements}
@@ -243,8 +244,9 @@ class Loop:
         ticket = None if k < 0 else self.accounts[k].tickets.get(client_id)
         if ticket is None or ticket.leg != "entry":
             return ""
-        if self.killed:
-            return f"not sent: {self.killed}"
+        book = self.book
+        if self.killed or book["day_over"] or book["paused"] or book["stopped"]:
+            return f"not sent: {self.killed or 'a loss that ends trading was reached since'}"
         found = next((name for one in self.accounts[k].peers if (name := one.unknown)), "")
         return f"not sent: what became of order {found} is not known yet" if found else ""
 
@@ -349,6 +351,8 @@ class Loop:
                 if accounts[p].tickets:
                     deciding.working[p] = accounts[p].live("entry") is not None
         decided = deciding(len(closed), count, closed[0][2].close_ns // _MS)
+        if self.book["day"] > self._before[0]:
+            self._day_began()
         self.bars += len(closed)
         actions: list[Action] = [] if self._moments is None else self._tripped()
         j = 0
@@ -365,6 +369,22 @@ class Loop:
                 j += 1
             self._correcting.advanced(place, bar.number, candle, [out[ROLES_AT:] for out in decided[first:j]])
         return actions
+
+    def _day_began(self) -> None:
+        """Let a day that began while the run was interrupted lose no more than from what it had before.
+
+        Fills of the meantime are known by now, also those from after midnight: the equity of then is not.
+        """
+        book, (day, equity) = self.book, self._before
+        book["day_start"] = max(book["day_start"], equity)
+        if (book["day"] + 3) // 7 > (day + 3) // 7:
+            book["week_start"] = max(book["week_start"], equity)
+        if not self._late_bars():
+            self._before = (1 << 62, 0.0)
+
+    def _late_bars(self) -> bool:
+        """Whether bars that closed are still to be decided on."""
+        return bool(self._due)
 
     def _tripped(self) -> list[Action]:
         """Tell when a loss ends trading until somebody looks."""
@@ -477,6 +497,7 @@ class Loop:
         for account in self.accounts:
             actions += account.resumed(event.time_ns)
         self._doubted = set(range(len(self.together.symbols)))
+        self._before = int(self.book["day"]), float(self.book["equity"])
         for series, rule in self.rules.items():
             actions += self._candles(series, rule.resumed(event.time_ns))
         return actions

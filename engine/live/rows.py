@@ -153,7 +153,7 @@ def close_rows(table, count, time, paper, delayed, guarded, shared):
         if guarded:
             _, limit, met, asked = decide_leg(
                 limits, accounts, legs, book, p, close, wants, stop, target, rules, sizing, cost, shared, history,
-                room, time,
+                room, time, working[p] != 0,
             )  # fmt: skip
         else:
             rule = (rules[p, HAS_STOP] != 0.0, rules[p, HAS_TARGET] != 0.0, np.int64(rules[p, HOLD]))

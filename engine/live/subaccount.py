@@ -237,10 +237,8 @@ class SubAccount:
                 why = "the entry before is not done yet"
             if why:
                 self._row["due_side"], wanted = 0.0, 0.0
-                before = self.live("entry")
-                self.ledger.leg["pending"] = (
-                    0.0 if before is None else max(before.request.quantity - before.filled, 0.0)
-                )
+                if not self.live("entry"):
+                    self.ledger.leg["pending"] = 0.0
         wants = entry != 0.0, leave != 0.0, short_entry != 0.0, short_leave != 0.0
         actions.append(
             Decided(self.name, bar.open_ns, bar.close_ns, *wants, stop, target, equity, quantity, wanted, leaves, why)

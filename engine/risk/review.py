@@ -81,9 +81,10 @@ def observe(limits, accounts, legs, book, time):
     if book.lowest <= book.peak * (1.0 - limits.drawdown):
         book.stopped = 1
     book.peak = max(book.peak, book.equity)
-    if book.day < starting:
+    midnight = time == starting * DAY_MS  # series whose bars close then may be told one after the other
+    if book.day < starting or midnight:
         book.day, book.day_start, book.day_over = starting, book.equity, 0
-    if book.week < (starting + 3) // 7:
+    if book.week < (starting + 3) // 7 or (midnight and (starting + 3) % 7 == 0):
         book.week, book.week_start = (starting + 3) // 7, book.equity
 
 

@@ -91,9 +91,13 @@ def settle(limits, account, leg, profits, close, time):
 
 @inlined
 def decide_leg(
-    limits, accounts, legs, book, k, close, signals, stop, target, rules, sizing, costs, shared, history, room, time
-):
-    """Decide for a leg whose bar closed; return what `review` said: (quantity, limit, value, asked)."""
+    limits, accounts, legs, book, k, close, signals, stop, target, rules, sizing, costs, shared, history, room, time,
+    working,
+):  # fmt: skip
+    """Decide for a leg whose bar closed; return what `review` said: (quantity, limit, value, asked).
+
+    While an entry is ``working`` at a venue it decides and is not reviewed: what may still fill stays in the exposure.
+    """
     account = accounts[k]
     value = book.equity * rules[k, SHARE] if shared else account.equity
     rule = (rules[k, HAS_STOP] != 0.0, rules[k, HAS_TARGET] != 0.0, np.int64(rules[k, HOLD]))
@@ -101,7 +105,7 @@ def decide_leg(
     if book.stopped and account.quantity != 0.0 and account.due_close == 0:
         account.due_close = 1 + RISK
     asked = account.due_quantity
-    if account.due_side == 0.0 or not asked > 0.0:
+    if account.due_side == 0.0 or not asked > 0.0 or working:
         return asked, FINE, np.nan, asked
     reference = fill_price(close, account.due_side, costs.slippage)
     kelly = sizing.kind == KELLY
@@ -179,7 +183,7 @@ def run_pool(
                 wants = (long_entry[at], long_exit[at], short_entry[at], short_exit[at])
                 quantity, limit, met, asked = decide_leg(
                     limits, accounts, legs, book, k, close[series_start[legs[k].series] + t], wants, stops[at],
-                    targets[at], rules, sizing_of(sizings, k), costs_of(costs, k), shared, history, room, time,
+                    targets[at], rules, sizing_of(sizings, k), costs_of(costs, k), shared, history, room, time, False,
                 )  # fmt: skip
                 if limit != FINE:
                     row = refusals[counts[1]]

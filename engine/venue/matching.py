@@ -51,8 +51,8 @@ def at_open(order: Order, open: float, slippage: float) -> Price | None:
 def in_range(order: Order, open: float, high: float, low: float, slippage: float) -> Price | None:
     """Return what an order fills at between the open and the close, None if it does not."""
     asked = order.asked
-    if asked.kind == "market":
-        return None
+    if asked.kind == "market" or (order.triggered and asked.kind in ("stop", "take_profit")):
+        return None  # what is left of it meets the market at the next open
     if asked.kind not in ("limit", "limit_maker") and not order.triggered:
         level = _met(order, open, high, low)
         if level is None:

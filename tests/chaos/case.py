@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,6 +121,22 @@ class Case:
             if value:
                 parts.append(f"{key}={','.join(value) if isinstance(value, tuple) else value}")
         return " ".join(parts)
+
+    @classmethod
+    def parse(cls, name: str) -> Case:
+        """Return the scenario a name says."""
+        given: dict[str, Any] = {}
+        for found in re.finditer(r"(\w+)=(.*?)(?= \w+=|$)", name):
+            key, value = found[1], found[2]
+            if key in ("seed", "bar"):
+                given[key] = int(value)
+            elif key in ("power", "spot", "limit"):
+                given[key] = value == "True"
+            elif key in ("down_s", "fill_share"):
+                given[key] = float(value)
+            else:
+                given[key] = tuple(value.split(",")) if key == "off" else value
+        return cls(**given)
 
     @classmethod
     def drawn(cls, seed: int, **given: Any) -> Case:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from engine.execution.orders import OrderRequest
 from engine.live.events import unpack
 from engine.live.journal import read_journal, verify_journal
 from engine.live.subaccount import SubAccount
-from engine.live.ticket import Ticket
+from engine.live.ticket import Ticket, client_id_of
 from engine.venue.events import OrderChanged
 from engine.venue.order import Order
-from tests.chaos.case import CASH, LIMITS
+from tests.chaos.case import CASH, LIMITS, MINUTE_MS
 
 if TYPE_CHECKING:
     from tests.chaos.world import World
@@ -43,7 +44,7 @@ class Watch:
         self.broken: list[str] = []
         self.entered = self.fills = 0
         self.durable: set[str] = set()
-        self.legs: dict[str, tuple[str, str, int]] = {}  # of each order: sub-account, leg, time in ms
+        self.legs: dict[str, tuple[str, str, int]] = {}  # of each order: sub-account, leg, close of its bar in ms
         self._arrivals: dict[str, int] = defaultdict(int)
         self._closes: list[tuple[int, float]] = []  # equity at each close
 
@@ -66,7 +67,7 @@ class Watch:
         if found is None:
             return
         account, ticket = found
-        self.legs[name] = account.name, ticket.leg, world.clock.true_ns() // 1_000_000
+        self.legs[name] = account.name, ticket.leg, MINUTE_MS * (number_of(account, ticket) + 1)
         if ticket.leg != "entry":
             return
         self.entered += 1
@@ -77,7 +78,8 @@ class Watch:
                     self.broke(f"{account.name} entered while it was unknown what became of {other.name}'s {one.leg}")
         for low, high, day in self._days():
             now = world.clock.true_ns() // 1_000_000 // DAY_MS
-            if day == now and low < (1.0 - 1.05 * DAILY) * high:
+            unsure = 1.15 if world.killed else 1.05  # the equity of a midnight the process did not see is not known
+            if day == now and low < (1.0 - unsure * DAILY) * high:
                 self.broke(f"{account.name} entered after the daily loss was reached: {low:.2f} of {high:.2f}")
 
     def filled(self, event: OrderChanged) -> None:
@@ -154,7 +156,7 @@ class Watch:
             held = world.account.total(base) if spot else world.venue.position(world.account, symbol).quantity
             if abs(ours - held) > 1e-9 and not any(symbol in why for why in halted):
                 self.broke(f"{symbol}: the run holds {ours:.9g}, the venue {held:.9g}, and nobody was told")
-        flow = self._flow()
+        flow = self._flow(orders)
         paid = sum(one.amount for one in world.account.funding)
         cash = float(loop.rows["cash"].sum()) - CASH
         if abs(cash - flow - paid) > CENT:
@@ -173,13 +175,16 @@ class Watch:
         strange = own - set(account.tickets)
         if strange:
             self.broke(f"{account.name}: orders {sorted(strange)} rest, and it knows nothing of them")
-        least = world.venue.tape(account.symbol).market.quantity_step  # what is less can be sold by nobody
+        tape = world.venue.tape(account.symbol)  # what is less than the market takes can be sold by nobody
+        least = max(tape.market.quantity_step, tape.market.min_notional / (0.9 * tape.last) if world.case.spot else 0.0)
         if abs(account.quantity) > least and not told and world.venue.tape(account.symbol).market.trading:
             near = 1e-9 + 1e-6 * abs(account.quantity)
             covered = [
                 one
                 for name, one in stands.items()
-                if name in own and self.legs[name][1] in ("stop", "exit") and one.rest >= abs(account.quantity) - near
+                if name in own
+                and (self.legs[name][1] in ("stop", "exit") or one.filled)  # or a target that was met, and goes on
+                and one.rest >= abs(account.quantity) - near
             ]
             if not covered:
                 self.broke(f"{account.name} holds {account.quantity:g}, and no stop rests for it")
@@ -202,17 +207,17 @@ class Watch:
 
     def _equity(self) -> float:
         world = self.world
-        total = CASH + self._flow() + sum(one.amount for one in world.account.funding)
+        total = CASH + self._flow(world.account.orders.values()) + sum(one.amount for one in world.account.funding)
         for symbol in world.case.symbols:
             tape = world.venue.tape(symbol)
             total += self._held(symbol) * tape.last
         return total
 
-    def _flow(self) -> float:
-        """Return what fills of the run's orders brought."""
+    def _flow(self, orders: Iterable[Order]) -> float:
+        """Return what fills of orders brought."""
         return sum(
             -(1.0 if one.asked.side == "buy" else -1.0) * done.quantity * done.price - done.fee
-            for one in self._orders()
+            for one in orders
             for done in one.executions
         )
 
@@ -256,3 +261,12 @@ class Watch:
                         event: Any = unpack(one)
                         found.update(fill.trade_id for fill in event.fills)
         return found
+
+
+def number_of(account: SubAccount, ticket: Ticket) -> int:
+    """Return the bar whose close decided an order."""
+    last, name = account.ledger.number, ticket.request.client_id
+    for number in range(last, last - 6, -1):
+        if any(client_id_of(account.digest, account.symbol, number, ticket.leg, k) == name for k in range(1, 40)):
+            return number
+    return last

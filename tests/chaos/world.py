@@ -32,6 +32,7 @@ __all__ = ["Outcome", "World", "play"]
 
 TICK_S = 5.0
 MOST_S = 3600.0
+REST_S = 100.0  # a run that was just started again is given so long to come to rest
 
 
 @dataclasses.dataclass
@@ -287,7 +288,8 @@ class World:
         journal.append(self.clock.now_ns(), "ended", {"bars": loop.bars}, True)
 
     async def _wait(self) -> None:
-        while not self._over:
+        began = self.loop.now
+        while not self._over or self.loop.now < began + REST_S:
             await asyncio.sleep(1.0)
             if self.loop.now > MOST_S:
                 raise Deadlock("there is no end of it")
@@ -300,8 +302,8 @@ class World:
         left = [one for one in asyncio.all_tasks(self.loop) if everything or one not in self._own]
         for one in left:
             one.cancel()
-        if left:
-            with contextlib.suppress(Exception):
+        while any(not one.done() for one in left):  # a group of tasks tells once more that it was killed
+            with contextlib.suppress(Killed, Exception):
                 self.loop.run_until_complete(asyncio.wait(left))
         if self.journal is not None and not everything:
             if self.case.power:
