@@ -121,6 +121,7 @@ class Watch:
         names = [one.asked.client_id for one in orders]
         for name in {name for name in names if names.count(name) > 1}:
             self.broke(f"{name} is there {names.count(name)} times")
+        self._decisions(orders)
         self._trades_a_day(orders)
         if world.ended:
             return
@@ -188,6 +189,19 @@ class Watch:
             ]
             if not covered:
                 self.broke(f"{account.name} holds {account.quantity:g}, and no stop rests for it")
+
+    def _decisions(self, orders: list[Order]) -> None:
+        """Hold what was entered against what one decision asked for, however often it was tried."""
+        filled: dict[tuple[str, int], float] = defaultdict(float)
+        asked: dict[tuple[str, int], float] = defaultdict(float)
+        for order in orders:
+            account, leg, close_ms = self.legs[order.asked.client_id]
+            if leg == "entry":
+                filled[account, close_ms] += order.filled
+                asked[account, close_ms] = max(asked[account, close_ms], order.asked.quantity)
+        for key, quantity in filled.items():
+            if quantity > asked[key] * (1.0 + 1e-9):
+                self.broke(f"{key[0]} entered {quantity:g} for one decision of {asked[key]:g}")
 
     def _trades_a_day(self, orders: list[Order]) -> None:
         count: dict[tuple[str, int], int] = defaultdict(int)
