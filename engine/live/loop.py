@@ -60,6 +60,7 @@ from pipelines.candles import Candle
 __all__ = ["Loop"]
 
 _MS: Final = 1_000_000
+KNOWN: Final = 4096  # orders of which it is known whose they are
 RECENT: Final = 8  # closed bars of a series that fills are dated by
 ROLES_AT: Final = OUT.index("entry")
 
@@ -435,7 +436,16 @@ class Loop:
 
     # --- orders
 
+    def _forget(self) -> None:
+        """Forget whose the oldest orders were, but for those that live."""
+        for name in list(self._owner)[: KNOWN // 2]:
+            if name not in self.accounts[self._owner[name]].tickets:
+                del self._owner[name]
+        self._ids = {venue_id: name for venue_id, name in self._ids.items() if name in self._owner}
+
     def _own(self, k: int, actions: list[Action]) -> list[Action]:
+        if len(self._owner) > KNOWN:
+            self._forget()
         for action in actions:
             if isinstance(action, PlaceOrder):
                 self._owner[action.request.client_id] = k

@@ -86,6 +86,8 @@ class Case:
         Market, and whether entries and exits are limit orders.
     fill_share : float
         Of a bar's volume that an order may take.
+    bars : int
+        With faults in it.
     off : tuple of str
         Safeguards that are switched off, to see that their absence shows.
     """
@@ -100,6 +102,7 @@ class Case:
     spot: bool = False
     limit: bool = False
     fill_share: float = 0.0
+    bars: int = BARS
     off: tuple[str, ...] = field(default=())
 
     @property
@@ -154,10 +157,10 @@ class Case:
 
 
 @functools.cache
-def bars_of(seed: int, k: int) -> Bars:
+def bars_of(seed: int, k: int, bars: int = BARS) -> Bars:
     """Return minutes of a random walk around midnight, each opening where the last one closed."""
     draw = np.random.default_rng([seed, k])
-    count = HISTORY + BARS + CALM
+    count = HISTORY + bars + CALM
     close = np.round(100.0 * np.exp(np.cumsum(draw.normal(0.0, 0.004, count))), 2)
     open_ = np.concatenate(([100.0], close[:-1]))
     high = np.round(np.maximum(open_, close) * (1.0 + abs(draw.normal(0.0, 0.002, count))), 2) + 0.01
@@ -194,7 +197,7 @@ def setup_of(case: Case) -> Setup:
     together = Together([(one.series, one.program) for one in placements])
     lasts = {}
     for k, symbol in enumerate(case.symbols):
-        bars, series = bars_of(case.seed, k), series_of(symbol, "1m")
+        bars, series = bars_of(case.seed, k, case.bars), series_of(symbol, "1m")
         together.follow(series, bars.slice(0, HISTORY))
         values = [float(getattr(bars, name)[HISTORY - 1]) for name in ("open", "high", "low", "close", "volume")]
         lasts[series] = Candle(int(bars.time[HISTORY - 1]) * 1_000_000, *values)

@@ -23,7 +23,7 @@ from engine.venue.faults import Faults
 from engine.venue.faults.table import TABLE
 from engine.venue.market import Market
 from parquet_store.errors import LockstepError
-from tests.chaos.case import BARS, CALM, CASH, HISTORY, MINUTE_MS, Case, bars_of, costs_of, setup_of
+from tests.chaos.case import CALM, CASH, HISTORY, MINUTE_MS, Case, bars_of, costs_of, setup_of
 from tests.chaos.clockwork import Deadlock, Killed, SimulatedClock, SimulatedLoop
 from tests.chaos.near import Near
 from tests.chaos.watch import Watch
@@ -31,7 +31,7 @@ from tests.chaos.watch import Watch
 __all__ = ["Outcome", "World", "play"]
 
 TICK_S = 5.0
-MOST_S = 3600.0
+MOST_S = 2400.0  # beyond the bars
 REST_S = 100.0  # a run that was just started again is given so long to come to rest
 
 
@@ -110,14 +110,14 @@ class World:
         self.case, self.protocol, self.path = case, case.protocol, folder / "journal.sqlite"
         self.loop = SimulatedLoop()
         costs = costs_of(spot=case.spot)
-        bars = {Market.of(symbol, costs): bars_of(case.seed, k) for k, symbol in enumerate(case.symbols)}
+        bars = {Market.of(symbol, costs): bars_of(case.seed, k, case.bars) for k, symbol in enumerate(case.symbols)}
         funding = None
         if not case.spot:
-            due = int(bars_of(case.seed, 0).time[HISTORY + 8])
+            due = int(bars_of(case.seed, 0, case.bars).time[HISTORY + 8])
             funding = {symbol: ([due], [0.0003]) for symbol in case.symbols}
         self.venue = Venue(bars, history=HISTORY, fill_share=case.fill_share, funding=funding)
         self.account = self.venue.open_account("key", "secret", {"USDT": CASH})
-        first = int(bars_of(case.seed, 0).time[HISTORY])
+        first = int(bars_of(case.seed, 0, case.bars).time[HISTORY])
         self.clock = SimulatedClock(self.loop, first * 1_000_000 - 2_000_000_000)
         self.faults = Faults(case.seed)
         feed, self.venue_clock = self.faults.between(
@@ -157,14 +157,15 @@ class World:
     async def _play(self) -> None:
         """Play the bars."""
         start = self.clock.start_ns // 1_000_000
-        for k in range(BARS + CALM):
-            opens = int(bars_of(self.case.seed, 0).time[HISTORY + k])
+        for k in range(self.case.bars + CALM):
+            opens = int(bars_of(self.case.seed, 0, self.case.bars).time[HISTORY + k])
             await self._until((opens - start) / 1000.0)
             self.bar = k
-            if k == BARS:
+            if k == self.case.bars:
                 self.faults.disarm()
                 self._armed = True
             self.venue.open_bar()
+            self.bar_opened(k)
             if k == self.case.bar and self.case.point == "on_reconnect" and self.near is not None:
                 self.near.streams.cut("the venue closed it")
             if k == self.case.bar and self.case.point == "on_start" and not self.killed:
@@ -174,6 +175,9 @@ class World:
             self.watch.bar_closed()
         await asyncio.sleep(50.0)
         self._over = True
+
+    def bar_opened(self, k: int) -> None:
+        """Do what else is to be done once a bar is open: nothing here."""
 
     async def _until(self, time_s: float) -> None:
         await asyncio.sleep(max(0.0, time_s - self.loop.now))
@@ -291,7 +295,7 @@ class World:
         began = self.loop.now
         while not self._over or self.loop.now < began + REST_S:
             await asyncio.sleep(1.0)
-            if self.loop.now > MOST_S:
+            if self.loop.now > MOST_S + 60.0 * self.case.bars:
                 raise Deadlock("there is no end of it")
 
     def _bury(self, *, everything: bool = False) -> None:

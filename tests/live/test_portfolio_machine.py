@@ -41,7 +41,9 @@ class Portfolio(RuleBasedStateMachine):
         )
         state = Together([(one.series, one.program) for one in placements]).checkpoint()
         last = Candle(START - MINUTE, 100.0, 100.0, 100.0, 100.0, 1.0)
-        self.limits = Limits(**LIMITS)
+        portfolio = {**LIMITS["portfolio"], "daily_loss": 0.05}
+        strategy = {**LIMITS["strategy"], "trades_per_day": 30}
+        self.limits = Limits(**{**LIMITS, "portfolio": portfolio, "strategy": strategy})
         self.setup = Setup(
             placements, state, {one.series: last for one in placements}, FeedRule(), Terms(spot=False, paper=True),
             RiskRule(self.limits, shared=True),
@@ -56,9 +58,14 @@ class Portfolio(RuleBasedStateMachine):
 
     # --- what happens
 
-    @rule(missing=st.sets(st.sampled_from(SYMBOLS), max_size=2), late=st.sampled_from((0, 1, 5, 90)),
-          move=st.sampled_from((0.002, 0.01, 0.05)))  # fmt: skip
-    def bars_close(self, missing: set[str], late: int, move: float) -> None:
+    @rule(count=st.integers(1, 25), missing=st.sets(st.sampled_from(SYMBOLS), max_size=2),
+          late=st.sampled_from((0, 1, 5, 90)), move=st.sampled_from((0.001, 0.003, 0.02)))  # fmt: skip
+    def bars_close(self, count: int, missing: set[str], late: int, move: float) -> None:
+        for _ in range(count):
+            odd = self.draw.random() < 0.2
+            self.bar_closes(missing if odd else set(), late if odd else 0, move)
+
+    def bar_closes(self, missing: set[str], late: int, move: float) -> None:
         opens = self.now
         self.now += MINUTE
         order = list(self.draw.permutation(len(SYMBOLS)))
@@ -91,7 +98,7 @@ class Portfolio(RuleBasedStateMachine):
         self.time(15 * SECOND)
         self.now = (self.now // MINUTE) * MINUTE
 
-    @rule(exposure=st.sampled_from((0.5, 0.4, 0.3, 0.2)), trades=st.sampled_from((4.0, 2.0, 1.0)))
+    @rule(exposure=st.sampled_from((0.5, 0.4, 0.3, 0.2)), trades=st.sampled_from((30.0, 10.0, 4.0)))
     def tighten(self, exposure: float, trades: float) -> None:
         made = self.limits.model_copy(
             update={
