@@ -4,7 +4,9 @@
 uvloop, through ``ccxt.pro.binance`` over loopback.  The first candle of the next bar proves the close; the program
 sends a market order at every close, and its journal entry is flushed before.  Beside it: 50 symbols x 10 manifests
 that close at once (on paper), one program's step alone, and a decision as bots make it, with all indicators anew over a
-window of candles (`benchmarks.live_peers`), asserted equal.  A machine's pace is told by a plain Python loop.
+window of candles (`benchmarks.live_peers`), asserted equal; the review of an entry by every limit with 100 positions
+open (`benchmarks.bench_risk`), a durable journal entry alone, and the kill switch.  A machine's pace is told by a plain
+Python loop.
 
 What runs in two processes is run ``--runs`` times; the quietest is kept, with the headline's 99th percentile of all.
 
@@ -30,6 +32,8 @@ from typing import Any, Final
 
 import aiohttp
 
+from benchmarks.bench_risk import review
+from benchmarks.live_kill import Held, flat_after, journal_writes
 from benchmarks.live_parity import stored
 from benchmarks.live_peers import windows_anew
 from benchmarks.live_stages import Stamps, quantiles
@@ -259,6 +263,21 @@ def run(bars: Bars, symbols: list[str], programs: list[Program], count: int, *, 
             process.wait()
 
 
+def killed(bars: Bars) -> dict[str, Any]:
+    """Return how long a node takes from the kill switch until 20 symbols are left and nothing is ordered."""
+    symbols = [f"C{k:02d}/USDT" for k in range(20)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = prepared(folder, bars.slice(0, HISTORY + 20), symbols, [bind(Held())])
+        process, urls = venue_process(folder, symbols)
+        try:
+            with asyncio.Runner(loop_factory=event_loop) as runner:
+                return runner.run(flat_after(settings, urls, shown))
+        finally:
+            process.kill()
+            process.wait()
+
+
 def quietest(runs: int, headline: str, one: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return the run whose headline is least at the 99th percentile, with that of all runs."""
     found = []
@@ -308,6 +327,11 @@ def main() -> None:
     stamps, _ = run(whole, symbols, ordering, asked.orders, paper=False)
     tell(result, "50 symbols x 10 manifests, 500 orders a close", at_once(stamps, warm=2))
     tell(result, "a window anew, mean_reversion", windows_anew(whole, min(500, asked.closes)))
+    tell(result, "decision and review, 100 positions open, all limits", review())
+    tell(result, "decision without limits", review(limits=False))
+    with tempfile.TemporaryDirectory(dir=".") as name:  # on the disk this is on, not in memory
+        tell(result, "an entry on the disk (fsync)", journal_writes(Path(name)))
+    tell(result, "kill switch to flat, 20 positions and stops", [killed(whole) for _ in range(asked.runs)])
     tell(result, "a Python loop of 100", pace())
     result["data"], result["load"] = about, round(os.getloadavg()[0], 1)
     keep("bench_live", result)

@@ -103,11 +103,14 @@ def timed(limits: Limits | None, wanting: int, calls: int) -> dict[str, float]:
     return quantiles(took[50:])
 
 
-def main() -> None:
-    """Compare, measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=3500)
-    asked = parser.parse_args()
+def review(calls: int = 3500, *, limits: bool = True) -> dict[str, float]:
+    """Return quantiles of one decision, reviewed by every limit or by none, after the correlations were compared."""
+    compare()
+    return timed(LIMITS if limits else None, 1, calls)
+
+
+def compare() -> None:
+    """End with an error where a correlation is not NumPy's."""
     deciding, closes = made(LIMITS, 1)
     returns = closes[:, 262:512] / closes[:, 261:511] - 1.0
     history = deciding.history.arrays
@@ -115,6 +118,14 @@ def main() -> None:
         mine, theirs = one_correlation(history, HELD, s), float(np.corrcoef(returns[HELD], returns[s])[0, 1])
         if abs(mine - theirs) > 1e-9:
             raise SystemExit(f"correlation with {s}: {mine}, NumPy says {theirs}")
+
+
+def main() -> None:
+    """Compare, measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=3500)
+    asked = parser.parse_args()
+    compare()
     result: dict[str, Any] = {
         "decision and review, 100 positions open": timed(LIMITS, 1, asked.calls),
         "decision without limits": timed(None, 1, asked.calls),

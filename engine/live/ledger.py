@@ -88,6 +88,11 @@ class Ledger:
         return self._trades[: int(self.row["trades"])]
 
     @property
+    def kept_bytes(self) -> int:
+        """What the closed trades take in memory."""
+        return self._trades.nbytes
+
+    @property
     def quantity(self) -> float:
         """The position, base currency, negative when short."""
         return float(self.row["quantity"])

@@ -60,7 +60,7 @@ from pipelines.candles import Candle
 __all__ = ["Loop"]
 
 _MS: Final = 1_000_000
-KNOWN: Final = 4096  # orders of which it is known whose they are
+KNOWN: Final = 128  # orders of which it is known whose they are
 RECENT: Final = 8  # closed bars of a series that fills are dated by
 ROLES_AT: Final = OUT.index("entry")
 

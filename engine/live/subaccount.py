@@ -128,7 +128,7 @@ class SubAccount:
         self._close = NAN  # the last one, where limit orders go
         self._let = 0.0  # what the review let of it, base currency
         self._turns = 0.0  # quantity of the entry that waits until the position before it is closed
-        self._done: deque[Ticket] = deque(maxlen=64)  # whose late fills are known by
+        self._done: deque[Ticket] = deque(maxlen=24)  # whose late fills are known by
         self.peers: Sequence[SubAccount] = (self,)  # on the same symbol
 
     # --- what is known

@@ -20,7 +20,7 @@ from engine.simulate import Costs
 from pipelines import Bars
 from pipelines.candles import Candle
 
-__all__ = ["BARS", "CALM", "CASH", "HISTORY", "LIMITS", "POINTS", "Case", "bars_of", "setup_of"]
+__all__ = ["BARS", "CALM", "CASH", "HISTORY", "LIMITS", "POINTS", "Case", "bars_of", "limits_of", "setup_of"]
 
 POINTS = ("before_send", "after_send", "after_ack", "mid_fill", "mid_cancel", "on_reconnect", "on_start")
 HISTORY, BARS, CALM = 30, 16, 5  # bars before the run, with faults in it, and after them
@@ -88,6 +88,8 @@ class Case:
         Of a bar's volume that an order may take.
     bars : int
         With faults in it.
+    loose : bool
+        Whether the limits on trades and losses are far away, so that it trades on.
     off : tuple of str
         Safeguards that are switched off, to see that their absence shows.
     """
@@ -103,6 +105,7 @@ class Case:
     limit: bool = False
     fill_share: float = 0.0
     bars: int = BARS
+    loose: bool = False
     off: tuple[str, ...] = field(default=())
 
     @property
@@ -119,7 +122,7 @@ class Case:
     def name(self) -> str:
         """The scenario in a line, enough to run it again."""
         parts = [f"seed={self.seed}"]
-        for key in ("kind", "point", "kill", "power", "spot", "limit", "fill_share", "bar", "down_s", "off"):
+        for key in ("kind", "point", "kill", "power", "spot", "limit", "fill_share", "bar", "down_s", "loose", "off"):
             value = getattr(self, key)
             if value:
                 parts.append(f"{key}={','.join(value) if isinstance(value, tuple) else value}")
@@ -133,7 +136,7 @@ class Case:
             key, value = found[1], found[2]
             if key in ("seed", "bar"):
                 given[key] = int(value)
-            elif key in ("power", "spot", "limit"):
+            elif key in ("power", "spot", "limit", "loose"):
                 given[key] = value == "True"
             elif key in ("down_s", "fill_share"):
                 given[key] = float(value)
@@ -170,6 +173,18 @@ def bars_of(seed: int, k: int, bars: int = BARS) -> Bars:
     return Bars.from_arrays(f"made:{k}:1m", "1m", time, open_, high, low, close, draw.uniform(400.0, 900.0, count))
 
 
+def limits_of(case: Case) -> dict[str, Any]:
+    """Return the limits of a scenario."""
+    if not case.loose:
+        return LIMITS
+    return {
+        **LIMITS,
+        "strategy": {**LIMITS["strategy"], "trades_per_day": 100_000},
+        "portfolio": {**LIMITS["portfolio"], "daily_loss": 0.9},
+        "account": {**LIMITS["account"], "drawdown": 0.99},
+    }
+
+
 def costs_of(*, spot: bool) -> Costs:
     """Return what the venue asks."""
     return Costs(
@@ -201,7 +216,7 @@ def setup_of(case: Case) -> Setup:
         together.follow(series, bars.slice(0, HISTORY))
         values = [float(getattr(bars, name)[HISTORY - 1]) for name in ("open", "high", "low", "close", "volume")]
         lasts[series] = Candle(int(bars.time[HISTORY - 1]) * 1_000_000, *values)
-    limits = None if "review" in case.off else Limits(**LIMITS)
+    limits = None if "review" in case.off else Limits(**limits_of(case))
     terms = Terms(spot=case.spot, limit=case.limit, deadline_ns=70_000_000_000, pairs=case.spot, fills_ns=500_000_000)
     feed = FeedRule(absence_ns=10_000_000_000, stale_ns=30_000_000_000)
     return Setup(tuple(placements), together.checkpoint(), lasts, feed, terms, RiskRule(limits, shared=True))

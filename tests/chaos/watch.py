@@ -13,16 +13,13 @@ from engine.live.subaccount import SubAccount
 from engine.live.ticket import Ticket, client_id_of
 from engine.venue.events import OrderChanged
 from engine.venue.order import Order
-from tests.chaos.case import CASH, LIMITS, MINUTE_MS
+from tests.chaos.case import CASH, MINUTE_MS, limits_of
 
 if TYPE_CHECKING:
     from tests.chaos.world import World
 
 __all__ = ["Watch"]
 
-EXPOSURE = LIMITS["portfolio"]["exposure"]
-DAILY = LIMITS["portfolio"]["daily_loss"]
-TRADES = LIMITS["strategy"]["trades_per_day"]
 DRIFT = 1.03  # what prices may move between a decision and its fill
 DAY_MS = 86_400_000
 CENT = 0.005
@@ -41,6 +38,10 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        limits = limits_of(world.case)
+        self.exposure = limits["portfolio"]["exposure"]
+        self.daily = limits["portfolio"]["daily_loss"]
+        self.trades = limits["strategy"]["trades_per_day"]
         self.broken: list[str] = []
         self.entered = self.fills = 0
         self.durable: set[str] = set()
@@ -79,7 +80,7 @@ class Watch:
         for low, high, day in self._days():
             now = world.clock.true_ns() // 1_000_000 // DAY_MS
             unsure = 1.15 if world.killed else 1.05  # the equity of a midnight the process did not see is not known
-            if day == now and low < (1.0 - unsure * DAILY) * high:
+            if day == now and low < (1.0 - unsure * self.daily) * high:
                 self.broke(f"{account.name} entered after the daily loss was reached: {low:.2f} of {high:.2f}")
 
     def filled(self, event: OrderChanged) -> None:
@@ -90,7 +91,7 @@ class Watch:
         if self.legs.get(name, ("", "", 0))[1] != "entry":
             return
         equity, exposure = self._equity(), self._exposure()
-        if exposure > EXPOSURE * equity * DRIFT:
+        if exposure > self.exposure * equity * DRIFT:
             self.broke(f"{name} filled, and positions of {exposure:.0f} stand against an equity of {equity:.0f}")
 
     def bar_closed(self) -> None:
@@ -210,7 +211,7 @@ class Watch:
             if leg == "entry" and order.filled:
                 count[account, time_ms // DAY_MS] += 1
         for (account, _), number in count.items():
-            if number > TRADES:
+            if number > self.trades:
                 self.broke(f"{account} entered {number} times in a day")
 
     # --- what the venue has
