@@ -66,7 +66,7 @@ def live(
 ) -> None:
     """Trade live: needs mode = "live" and live = true in the file, and a yes to the limits it shows.
 
-    Until risk layers stand before the orders it starts at a venue on this machine only.
+    At a real venue every limit is in force: those under [risk], or small ones (an entry of 100 at most).
 
     \b
     Example:

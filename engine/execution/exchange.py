@@ -21,6 +21,7 @@ from engine.execution.answers import balance_of, fill_of, quote_of, report_of, r
 from engine.execution.contracts import in_base, to_base, to_contracts
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Payment, Quote
 from engine.execution.outcome import Call, Refused, Told, outcome_of
+from engine.execution.rights import KeyRights, rights_of
 from engine.execution.trade_candles import TradeCandles
 from parquet_store.errors import Failed, Halt, Refuse, Usage, unknown
 
@@ -125,6 +126,22 @@ class Exchange:
     def adjusted_ns(self) -> int:
         """How far the venue's clock was ahead when the client set its own by it; requests are dated by that."""
         return -int(self.client.options.get("timeDifference") or 0) * 1_000_000
+
+    async def rights(self) -> KeyRights:
+        """Return what the key may do besides trading."""
+        return await rights_of(self.client, lambda call: self._ask(call, "read"))
+
+    @property
+    def has_dead_man(self) -> bool:
+        """Whether the venue cancels orders by itself once it is not told any more that somebody is there."""
+        return self.venue == "okx"
+
+    async def still_here(self, seconds: int) -> None:
+        """Have the venue cancel what waits in its book if it is not told again within so long; 0: never.
+
+        On OKX stops and targets are algo orders, and stay.
+        """
+        await self._ask(self.client.privatePostTradeCancelAllAfter({"timeOut": str(seconds)}), "read")
 
     async def set_leverage(self, symbol: str, leverage: float) -> None:
         """Set the largest notional over margin of a perpetual; a whole number, rounded up."""

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from engine.live.adjusting import adjusted
 from engine.live.clock import Clock, PlayedClock, VenueClock
 from engine.live.events import Limited, Resumed
 from engine.live.journal import Journal
+from engine.live.key_checks import key_notes
 from engine.live.kill import kill, refuse_killed, watched
 from engine.live.left import refuse_left
 from engine.live.lockstep import Lockstep
@@ -132,6 +134,9 @@ async def run_bot(
         for _, _, symbol, _ in plan.placed:
             for one in {feed, venue or feed}:
                 one.rules(symbol)
+        if venue is not None and credentials is not None:
+            for line in await key_notes(settings, venue, credentials.key.reveal(), datetime.now(UTC).date()):
+                say(line)
         before = await asyncio.to_thread(go_on, settings.journal, settings, plan, feed, venue, clock, say)
         if before is None:
             if venue is not None:
@@ -150,6 +155,7 @@ async def run_bot(
             calm_s=0.0 if isinstance(clock, PlayedClock) else 1.0,
             renew_s=settings.feed.reconnect_hours * 3600.0,
             listener=following(loop, lags, listener(loop) if listener else None),
+            dead_man_s=settings.venue.dead_man_seconds,
         )
         place = settings.journal.parent / STATUS
 

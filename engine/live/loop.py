@@ -75,7 +75,7 @@ class Loop:
     Raises
     ------
     Usage
-        A program has a stop and a target, and the venue cannot rest both.
+        A program has a stop and a target, and the venue cannot rest both; programs of both sides share a contract.
 
     Attributes
     ----------
@@ -105,6 +105,8 @@ class Loop:
         terms = setup.terms
         if terms.spot and not (terms.pairs or terms.paper):
             refuse_pairs(setup)
+        if not (terms.spot or terms.paper):
+            refuse_netting(setup)
         held = [
             (self.together.place[one.series], one.program, one.costs, one.share, one.digest) for one in setup.placements
         ]
@@ -554,6 +556,25 @@ def refuse_pairs(setup: Setup) -> None:
             raise Usage(
                 f"{one.name}: a stop and a target at once, and this venue's spot market takes no pair of which "
                 "one cancels the other; trade it on perpetuals, or leave out one of the two"
+            )
+
+
+def refuse_netting(setup: Setup) -> None:
+    """Refuse programs of both sides on one contract, of which a venue holds one position for all of them.
+
+    Their orders would close each other's positions, and a stop of one would find nothing to reduce.
+    """
+    sides: dict[str, dict[str, str]] = {}
+    for one in setup.placements:
+        for role, side in (("entry", "long"), ("short_entry", "short")):
+            if one.program.role(role) is not None:
+                sides.setdefault(one.symbol, {}).setdefault(side, one.name)
+    placed = [one.symbol for one in setup.placements]
+    for symbol, found in sides.items():
+        if len(found) == 2 and placed.count(symbol) > 1:
+            raise Usage(
+                f"{symbol}: {found['long']} may be long and {found['short']} short, and the venue holds one position "
+                "for both; trade them on symbols or accounts of their own"
             )
 
 

@@ -84,6 +84,8 @@ class Node:
         After which streams are closed and made anew.
     listener : callable, optional
         Called with (actions, venue time in ns) after each step that had any.
+    dead_man_s : int
+        After which the venue cancels what waits in its book if this run is silent, where it can; 0: never.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class Node:
         calm_s: float = 1.0,
         renew_s: float = 82_800.0,
         listener: Callable[[Sequence[Action], int], None] | None = None,
+        dead_man_s: int = 0,
     ) -> None:
+        self.dead_man_s = dead_man_s if venue is not None and venue.has_dead_man else 0
         self.loop, self.feed, self.venue, self.journal, self.clock = loop, feed, venue, journal, clock
         self.tick_s, self.calm_s, self.renew_s, self.listener = tick_s, calm_s, renew_s, listener
         self.latest: dict[str, Candle] = {}  # the stream's newest candle, by series
@@ -356,6 +360,7 @@ class Node:
     async def _tick(self) -> None:
         running = asyncio.get_running_loop()
         asked = connected = looked = running.time()
+        here = float(-self.dead_man_s)
         self.look()
         while True:
             await asyncio.sleep(self.tick_s)
@@ -365,6 +370,9 @@ class Node:
             if running.time() >= asked + ASKING_S and any(one.tickets for one in self.loop.accounts):
                 asked = running.time()
                 self.put(AccountStreamCut(self.clock.now_ns()))  # a stream that says nothing may have ended unheard
+            if self.dead_man_s and running.time() >= here + self.dead_man_s / 3.0:
+                here = running.time()
+                self._call(self._still_here())
             if running.time() >= looked + LOOK_S:
                 looked = running.time()
                 self.look()
@@ -436,6 +444,11 @@ class Node:
             return
         if found:
             self.put(FundingSeen(tuple(found), self.clock.now_ns()))
+
+    async def _still_here(self) -> None:
+        with contextlib.suppress(Told):  # told again in its turn; the venue cancels what waits if it never is
+            if self.venue is not None:
+                await self.venue.still_here(self.dead_man_s)
 
     async def _quiet(self) -> None:
         """Wait until the streams have shown what they show at a close; all who wait share one look."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from engine.risk import Limits
 from engine.settings.model import BotSettings
 from parquet_store.errors import Usage
 
 __all__ = ["live_summary", "refuse_unsafe"]
 
+# what real money is not traded without
+NEEDED: Final = (
+    "position.risk_per_trade", "position.notional", "portfolio.exposure", "portfolio.daily_loss", "account.drawdown",
+    "account.leverage", "operation.price_band",
+)  # fmt: skip
+
 
 def refuse_unsafe(settings: BotSettings, *, yes: bool) -> None:
-    """Refuse to trade live without both yeses, and outside a local venue.
+    """Refuse to trade live without both yeses; and a real market through strange addresses or without its limits.
 
     Parameters
     ----------
@@ -20,7 +29,8 @@ def refuse_unsafe(settings: BotSettings, *, yes: bool) -> None:
     Raises
     ------
     Usage
-        The mode is live, and a yes is missing, or a URL of the venue leads off this machine.
+        The mode is live, and a yes is missing; a URL is neither the venue's own nor on this machine; a limit that
+        real money is not traded without is off.
     """
     if settings.mode != "live":
         return
@@ -28,14 +38,25 @@ def refuse_unsafe(settings: BotSettings, *, yes: bool) -> None:
         raise Usage("live trading needs live = true in the settings: it is not there")
     if not yes:
         raise Usage("live trading needs a second yes when it is started, after the limits were read")
-    away = [name for name, url in settings.venue.urls.items() if not url]
-    if not settings.venue.is_local:
-        found = f"{', '.join(away)} not set" if away else "a URL that leads off this machine"
+    venue = settings.venue
+    if venue.is_local:
+        return
+    given = [name for name, url in venue.urls.items() if url]
+    if given:
         raise Usage(
-            f"live trading on {settings.venue.name} is refused: no risk layer stands before its orders yet, so that "
-            f"only a venue on this machine may be traded live (found {found}); use mode = 'paper' or 'demo', or give "
-            "loopback URLs under [venue]"
+            f"live trading on {venue.name} is refused: {', '.join(given)} under [venue] would send its keys elsewhere; "
+            "leave all URLs out for the venue's own, or give loopback URLs for all of them"
         )
+    limits = settings.limits
+    off = [name for name in NEEDED if limits is None or value_of(limits, name) == "off"]
+    if off:
+        raise Usage(f"live trading on {venue.name} is refused: {', '.join(off)} off under [risk]; give each a number")
+
+
+def value_of(limits: Limits, name: str) -> object:
+    """Return a limit by its name in a file."""
+    layer, _, key = name.partition(".")
+    return getattr(getattr(limits, layer), key)
 
 
 def live_summary(settings: BotSettings) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from engine.risk import Limits
+from engine.risk.limits import PositionLimits
 
 __all__ = [
     "AccountSettings",
@@ -35,6 +36,10 @@ Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 Place = Annotated[Path, Field(strict=False)]
 
 
+# where real money is traded and the file says nothing: an entry is worth 100 at most
+SMALL = Limits(position=PositionLimits(notional=100.0))
+
+
 def fault(message: str) -> PydanticCustomError:
     """Return an error that pydantic passes on as it is; braces have no meaning in it."""
     return PydanticCustomError("setting", "{message}", {"message": message})
@@ -54,6 +59,8 @@ class VenueSettings(_Frozen):
         ``spot`` or ``perpetual``.
     rest_url, stream_url : str
         Of a local venue, in place of the venue's own; empty: the venue's own.
+    dead_man_seconds : int
+        After which OKX cancels what waits in its book, should the bot fall silent; 0: never.
     keys_from : str
         ``environment`` or ``keyring``.
     """
@@ -63,6 +70,14 @@ class VenueSettings(_Frozen):
     rest_url: str = ""
     stream_url: str = ""
     keys_from: Literal["environment", "keyring"] = "environment"
+    dead_man_seconds: Annotated[int, Field(ge=0, le=120)] = 60
+
+    @field_validator("dead_man_seconds")
+    @classmethod
+    def _the_venue_takes_it(cls, value: int) -> int:
+        if 0 < value < 10:
+            raise fault(f"found {value}, expected 0 for never, or 10 to 120 seconds")
+        return value
 
     @field_validator("rest_url", "stream_url")
     @classmethod
@@ -238,8 +253,8 @@ class BotSettings(_Frozen):
 
     @property
     def limits(self) -> Limits | None:
-        """The limits in force: those given; the defaults where real money is traded; else none."""
-        return self.risk or (Limits() if self.mode == "live" and not self.venue.is_local else None)
+        """The limits in force: those given; small ones where real money is traded; else none."""
+        return self.risk or (SMALL if self.mode == "live" and not self.venue.is_local else None)
 
     @field_validator("store", "journal", mode="before")
     @classmethod

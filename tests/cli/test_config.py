@@ -68,10 +68,10 @@ def test_a_changed_manifest_and_missing_keys_are_told_together(bot: Path, capsys
     assert "LOCKSTEP_OKX_PASSWORD is not set" in said
 
 
-def test_live_on_the_real_venue_is_refused_with_the_reason(bot: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bot.write_text(f"mode = 'live'\nlive = true\n{BOT}")
+def test_live_without_its_limits_is_refused_with_the_reason(bot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bot.write_text(f"mode = 'live'\nlive = true\n{BOT}\n[risk.account]\ndrawdown = 'off'\n")
     assert main(["config", "check", str(bot)]) == 2
-    assert "no risk layer stands before its orders yet" in capsys.readouterr().err
+    assert "account.drawdown off under [risk]; give each a number" in capsys.readouterr().err
 
 
 def test_faults_of_the_file_are_wrong_usage(bot: Path, document: Document) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine.risk import Limits
+from engine.risk.limits import PositionLimits
 from engine.settings import BotSettings, live_summary, load_settings, parse_settings, refuse_unsafe
 from parquet_store.errors import Usage
 from tests.data import ROOT
@@ -186,7 +187,6 @@ def test_live_needs_both_yeses_and_a_venue_on_this_machine() -> None:
 @pytest.mark.parametrize(
     "urls",
     [
-        "",
         'rest_url = "http://127.0.0.1:8080"',
         'rest_url = "https://api.binance.com"\nstream_url = "ws://127.0.0.1/ws"',
         'rest_url = "http://127.0.0.1.example.com"\nstream_url = "ws://127.0.0.1/ws"',
@@ -194,9 +194,28 @@ def test_live_needs_both_yeses_and_a_venue_on_this_machine() -> None:
         'rest_url = "http://192.168.0.1"\nstream_url = "ws://127.0.0.1/ws"',
     ],
 )
-def test_live_is_refused_where_a_url_leads_off_this_machine(urls: str) -> None:
-    with pytest.raises(Usage, match="no risk layer"):
+def test_live_is_refused_where_keys_would_go_elsewhere(urls: str) -> None:
+    with pytest.raises(Usage, match="would send its keys elsewhere"):
         refuse_unsafe(live(urls), yes=True)
+
+
+def test_live_at_the_venue_itself_is_small_unless_told() -> None:
+    settings = live("")
+    refuse_unsafe(settings, yes=True)
+    assert settings.limits is not None
+    assert settings.limits.position.notional == 100.0
+    assert "the real venue" in live_summary(settings)[0]
+    assert any("notional 100" in line for line in live_summary(settings))
+
+
+@pytest.mark.parametrize(
+    "limit", ["position.notional", "portfolio.exposure", "account.drawdown", "operation.price_band"]
+)
+def test_live_at_the_venue_itself_needs_its_limits(limit: str) -> None:
+    layer, name = limit.split(".")
+    settings = parse("mode = 'live'\nlive = true\n" + GOOD + f"\n[risk.{layer}]\n{name} = 'off'\n")
+    with pytest.raises(Usage, match=f"{limit} off under"):
+        refuse_unsafe(settings, yes=True)
 
 
 def test_what_is_confirmed_names_symbols_shares_and_limits() -> None:
@@ -204,14 +223,14 @@ def test_what_is_confirmed_names_symbols_shares_and_limits() -> None:
     for part in ("live on binance spot (on this machine)", "BTC/USDT with 50%", "no limits of risk"):
         assert part in text
     away = "\n".join(live_summary(live("")))
-    for part in ("the real venue", "risk_per_trade 0.02", "daily_loss 0.05", "value_at_risk off", "notional 1000"):
+    for part in ("the real venue", "risk_per_trade 0.02", "daily_loss 0.05", "value_at_risk off", "notional 100,"):
         assert part in away
 
 
 def test_limits_hold_where_they_are_given_and_at_a_real_venue() -> None:
     assert parse(GOOD).limits is None
     assert live(LOCAL).limits is None
-    assert live("").limits == Limits()
+    assert live("").limits == Limits(position=PositionLimits(notional=100.0))
     given = parse(GOOD + "[risk.portfolio]\nexposure = 0.2\ndaily_loss = 'off'\n").limits
     assert given is not None
     assert (given.portfolio.exposure, given.portfolio.daily_loss) == (0.2, "off")
