@@ -132,6 +132,11 @@ class Exchange:
         return await rights_of(self.client, lambda call: self._ask(call, "read"))
 
     @property
+    def throttled(self) -> bool:
+        """Whether the venue's limits are kept to: those of one on this machine need not be."""
+        return bool(self.client.enableRateLimit)
+
+    @property
     def has_dead_man(self) -> bool:
         """Whether the venue cancels orders by itself once it is not told any more that somebody is there."""
         return self.venue == "okx"

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Final, Literal
 
+from engine.execution.budget import Budget
 from engine.execution.exchange import Exchange
 from engine.execution.orders import OrderReport, OrderRequest
 from engine.execution.outcome import Told
@@ -45,6 +46,10 @@ class Asking:
         What requests wait for before they are signed.
     unwanted : callable
         Given an order's id when its turn has come, says why it is not to be sent any more; empty if it is.
+    enters : callable
+        Given an order's id, says whether it opens a position: such orders wait for cancels and exits.
+    budget : Budget, optional
+        What the venue takes; None: no matter how many.
 
     Attributes
     ----------
@@ -60,7 +65,10 @@ class Asking:
         start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         first: Callable[[], Awaitable[None]] | None = None,
         unwanted: Callable[[str], str] = lambda client_id: "",
+        enters: Callable[[str], bool] = lambda client_id: False,
+        budget: Budget | None = None,
     ) -> None:
+        self.enters, self.budget = enters, budget
         self.venue, self.clock, self.put, self.start, self.first = venue, clock, put, start, first
         self.unwanted = unwanted
         self.chains: dict[int, asyncio.Task[None]] = {}
@@ -115,6 +123,7 @@ class Asking:
         try:
             if isinstance(action, PlaceOrder | PlacePair):
                 call = "place"
+                await self._afford(request, 1 if isinstance(action, PlaceOrder) else 2)
                 if why := self._barred(action):
                     self.put(CallFailed(request.client_id, call, "refuse", why, self.clock.now_ns()))
                     return
@@ -130,6 +139,7 @@ class Asking:
             else:
                 if isinstance(action, CancelOrder):
                     call = "cancel"
+                    await self._afford(request, 1)
                     with venue.after(written):
                         await venue.cancel(request.symbol, action.venue_id, request.client_id)
                     call = "find"
@@ -146,6 +156,12 @@ class Asking:
             self.put(CallFailed(request.client_id, call, outcome.meaning, outcome.message, now_ns))
             if isinstance(action, PlacePair):
                 self.put(CallFailed(action.target.client_id, call, outcome.meaning, outcome.message, now_ns))
+
+    async def _afford(self, request: OrderRequest, count: int) -> None:
+        """Wait until the venue takes so many more."""
+        if self.budget is not None:
+            for _ in range(count):
+                await self.budget.take(urgent=not self.enters(request.client_id))
 
     def _barred(self, action: PlaceOrder | PlacePair) -> str:
         """Return why an order may not leave; empty if it may.

@@ -241,6 +241,12 @@ class Loop:
         """Return which account an order belongs to, -1 if to none."""
         return self._owner.get(client_id, -1)
 
+    def enters(self, client_id: str) -> bool:
+        """Return whether an order opens a position."""
+        k = self.owner(client_id)
+        ticket = None if k < 0 else self.accounts[k].tickets.get(client_id)
+        return ticket is not None and ticket.leg == "entry"
+
     def unwanted(self, client_id: str) -> str:
         """Return why an order that was to be sent is not to be sent any more; empty if it is."""
         k = self.owner(client_id)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from engine.execution.budget import Budget
 from engine.execution.exchange import Exchange
 from engine.execution.outcome import Told
 from engine.live.actions import (
@@ -108,7 +109,10 @@ class Node:
         self.latest: dict[str, Candle] = {}  # the stream's newest candle, by series
         self.symbols = {one.series: (one.symbol, one.timeframe) for one in loop.setup.placements}
         first = self._quiet if len(self.symbols) > 1 else None  # other series are decided on before orders are signed
-        self.asking = None if venue is None else Asking(venue, clock, self.put, self._call, first, loop.unwanted)
+        self.asking = None
+        if venue is not None:
+            budget = Budget.of(venue.venue) if venue.throttled else None
+            self.asking = Asking(venue, clock, self.put, self._call, first, loop.unwanted, loop.enters, budget)
         self._events: list[Event] = []
         self._wake = asyncio.Event()
         self._calm = asyncio.Event()

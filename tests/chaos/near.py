@@ -108,6 +108,8 @@ class Near:
 
     venue = "binance"
     streams_fills = True
+    throttled = True
+    has_dead_man = False
     after = Exchange.after
 
     def __init__(self, world: World) -> None:

@@ -121,7 +121,7 @@ WRONG: dict[str, tuple[Callable[[Bot], object], int, str]] = {
                           'did you mean "BTC/USDT"'),
     "a series that is not stored": (lambda bot: bot.write(("made:", "mode:")), 2, 'did you mean "made:BTC/USDT:1h"'),
     "too large a share": (lambda bot: bot.write(("share = 1.0", "share = 1.5")), 2, "share: found 1.5"),
-    "a real address": (lambda bot: bot.write((bot.server.rest_url, "https://api.binance.com")), 2, "its keys elsewhere"),
+    "a real address": (lambda bot: bot.write((bot.server.rest_url, "https://api.binance.com")), 2, "keys elsewhere"),
     "no venue": (lambda bot: bot.write((f":{bot.server.port}/", ":9/")), 1, "it cannot be reached"),
     "one yes only": (lambda bot: bot.write(("live = true", "live = false")), 2, "live = true"),
 }  # fmt: skip
