@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench clean
+.PHONY: help setup demo test check fix chaos bench clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: setup ## format, lint and types, without changing anything
 fix: setup ## format and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+chaos: setup ## every fault at every moment and a kill at every write, 10,000 scenarios: docs/chaos.md
+	$(BIN)/python -m tests.chaos
 
 bench: setup ## run the benchmarks; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.bench_sweep

@@ -22,6 +22,7 @@ from engine.execution.contracts import in_base, to_base, to_contracts
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Payment, Quote
 from engine.execution.outcome import Call, Refused, Told, outcome_of
 from engine.execution.rights import KeyRights, rights_of
+from engine.execution.slippage import Estimate, estimated
 from engine.execution.trade_candles import TradeCandles
 from parquet_store.errors import Failed, Halt, Refuse, Usage, unknown
 
@@ -32,6 +33,7 @@ BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "binanceusdm": "origClien
 BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_ids"}
 FUNDED: Final = ("binanceusdm", "okx")
 RULES_S: Final = 60.0  # between two questions for the rules of markets
+LEVELS: Final = 50  # of a book that an order is walked through
 PAUSES_S: Final = (0.5, 2.0)  # between tries to reach a venue
 WRITTEN: ContextVar[asyncio.Future[Any] | None] = ContextVar("WRITTEN", default=None)  # before a task's requests leave
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
@@ -233,6 +235,13 @@ class Exchange:
         """Return the best prices of the order book."""
         self._market(symbol)
         return quote_of(symbol, await self._ask(self.client.fetch_order_book(symbol, 5), "read", symbol))
+
+    async def estimate(self, request: OrderRequest) -> Estimate | None:
+        """Return what a market order would pay by the book of now; None where that is no book."""
+        size = float(self._market(request.symbol).get("contractSize") or 1.0)
+        book = await self._ask(self.client.fetch_order_book(request.symbol, LEVELS), "read", request.symbol)
+        sides = [[(float(row[0]), float(row[1]) * size) for row in book[name]] for name in ("bids", "asks")]
+        return estimated(request.side, request.quantity, *sides)
 
     async def balances(self) -> list[Balance]:
         """Return what the account has, of each currency it has any of."""

@@ -19,6 +19,7 @@ __all__ = [
     "PlacePair",
     "Reconnect",
     "Said",
+    "Slipped",
     "Traded",
 ]
 
@@ -141,6 +142,17 @@ class Traded:
 
 
 @dataclass(frozen=True, slots=True)
+class Slipped:
+    """An entry was filled: the best price before it left, and the fractions estimated and paid beyond it."""
+
+    account: str
+    client_id: str
+    best: float
+    estimated: float
+    paid: float
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Something a person should know; ``level`` as in logging."""
 
@@ -161,4 +173,5 @@ Action = (
     | Decided
     | Traded
     | Said
+    | Slipped
 )

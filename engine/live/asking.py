@@ -19,7 +19,7 @@ from engine.execution.outcome import Told
 from engine.live.actions import CancelOrder, FetchFills, FindOrder, PlaceOrder, PlacePair
 from engine.live.approved import Approved
 from engine.live.clock import Clock
-from engine.live.events import CallFailed, Event, FillsSeen, OrderAbsent, OrderSeen
+from engine.live.events import CallFailed, Estimated, Event, FillsSeen, OrderAbsent, OrderSeen
 from parquet_store.errors import Halt
 
 __all__ = ["Asked", "Asking"]
@@ -50,6 +50,8 @@ class Asking:
         Given an order's id, says whether it opens a position: such orders wait for cancels and exits.
     budget : Budget, optional
         What the venue takes; None: no matter how many.
+    slippage : float
+        The most an entry at market may be estimated to pay beyond the best price; 0: not looked at.
 
     Attributes
     ----------
@@ -67,8 +69,9 @@ class Asking:
         unwanted: Callable[[str], str] = lambda client_id: "",
         enters: Callable[[str], bool] = lambda client_id: False,
         budget: Budget | None = None,
+        slippage: float = 0.0,
     ) -> None:
-        self.enters, self.budget = enters, budget
+        self.enters, self.budget, self.slippage = enters, budget, slippage
         self.venue, self.clock, self.put, self.start, self.first = venue, clock, put, start, first
         self.unwanted = unwanted
         self.chains: dict[int, asyncio.Task[None]] = {}
@@ -124,7 +127,10 @@ class Asking:
             if isinstance(action, PlaceOrder | PlacePair):
                 call = "place"
                 await self._afford(request, 1 if isinstance(action, PlaceOrder) else 2)
-                if why := self._barred(action):
+                why = self._barred(action)
+                if not why and self.slippage and request.kind == "market" and self.enters(request.client_id):
+                    why = await self._too_dear(request)
+                if why:
                     self.put(CallFailed(request.client_id, call, "refuse", why, self.clock.now_ns()))
                     return
             if isinstance(action, PlaceOrder):
@@ -162,6 +168,20 @@ class Asking:
         if self.budget is not None:
             for _ in range(count):
                 await self.budget.take(urgent=not self.enters(request.client_id))
+
+    async def _too_dear(self, request: OrderRequest) -> str:
+        """Look at the book; return why an entry is not worth it, empty if it is."""
+        try:
+            found = await self.venue.estimate(request)
+        except Told as error:
+            return f"not sent: its price could not be estimated: {error}"
+        if found is None:
+            return "not sent: its price could not be estimated: the book is empty, crossed or without prices"
+        if found.share > self.slippage:
+            paid = f"{found.share:.2%} beyond" if found.share < 1e9 else "more than the book shows of"
+            return f"not sent: {request.quantity:g} would pay {paid} the best price, at most {self.slippage:.2%} is let"
+        self.put(Estimated(request.client_id, found.best, found.share, self.clock.now_ns()))
+        return ""
 
     def _barred(self, action: PlaceOrder | PlacePair) -> str:
         """Return why an order may not leave; empty if it may.

@@ -20,6 +20,7 @@ __all__ = [
     "CandlesAnswered",
     "CandlesStreamed",
     "ClockAdvanced",
+    "Estimated",
     "Event",
     "FillsSeen",
     "FundingSeen",
@@ -137,6 +138,16 @@ class BalanceSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimated:
+    """What an order would pay was estimated by the book, just before it leaves: best price, fraction beyond it."""
+
+    client_id: str
+    best: float
+    share: float
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class FundingSeen:
     """The venue told funding it paid or took, known payments too."""
 
@@ -195,6 +206,7 @@ Event = (
     | HoldingSeen
     | BalanceSeen
     | FundingSeen
+    | Estimated
     | Killed
     | Limited
     | Rearmed

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engine.live.actions import Action, FetchFills, FetchHoldings, Said
+from engine.live.actions import Action, FetchFills, FetchHoldings, FindOrder, Said
 from engine.live.events import HoldingSeen
 from engine.live.subaccount import SubAccount
 
@@ -68,10 +68,9 @@ class Holdings:
             self._once.add(event.symbol)
             self._again[event.symbol] = event.time_ns + AGAIN_NS
             asks: list[Action] = [
-                FetchFills(one.request, one.venue_id, one.sent_ns)
+                FetchFills(one.request, one.venue_id, one.sent_ns) if one.venue_id else FindOrder(one.request)
                 for account in accounts
-                for one in account.recent
-                if one.venue_id
+                for one in account.ended
             ]
             return [Said("warning", event.symbol, f"{text}; it is looked at again"), *asks]
         if event.symbol in self.odd:
@@ -86,10 +85,14 @@ class Holdings:
             del self._again[symbol]
         return [FetchHoldings(symbol) for symbol in due]
 
-    def why(self, symbol: str) -> str:
-        """Return why nothing may be entered; empty if it may."""
-        if symbol in self.odd:
-            return self.odd[symbol]
+    def why(self, symbol: str, *, whole: bool = False) -> str:
+        """Return why nothing may be entered on a symbol; empty if it may.
+
+        With ``whole`` every symbol counts: what is held of another is not what the limits of the account count.
+        """
+        for name in (symbol, *(self.odd if whole else ())):
+            if name in self.odd:
+                return f"{name}: {self.odd[name]}"
         return "the venue holds another quantity than expected, and is asked again" if symbol in self._once else ""
 
     def as_json(self) -> Mapping[str, Any]:

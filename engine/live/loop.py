@@ -31,6 +31,7 @@ from engine.live.events import (
     CandlesAnswered,
     CandlesStreamed,
     ClockAdvanced,
+    Estimated,
     Event,
     FillsSeen,
     FundingSeen,
@@ -188,6 +189,7 @@ class Loop:
             HoldingSeen: self._holding,
             BalanceSeen: self._balance,
             FundingSeen: self._funded,
+            Estimated: self._estimated,
             Killed: self._kill,
             Limited: self._limited,
             Rearmed: self._rearmed,
@@ -425,7 +427,7 @@ class Loop:
         if series in self.halted:
             return self.halted[series]
         symbol = self._symbols[series]
-        if why := self.holdings.why(symbol) or self.money.why(symbol):
+        if why := self.holdings.why(symbol, whole=self.setup.risk.guards) or self.money.why(symbol):
             return why
         for account in self.holdings.on[symbol]:
             if name := account.unknown:
@@ -464,15 +466,20 @@ class Loop:
     def _order(self, event: OrderSeen) -> list[Action]:
         report = event.report
         k = self._owner.get(report.client_id)
-        if k is None or report.client_id not in self.accounts[k].tickets:
-            return []  # a person's order, or one that is done
+        if k is None:
+            return []  # a person's
         account = self.accounts[k]
         actions: list[Action] = []
+        if report.client_id not in account.tickets:
+            there = report.status == "open" or report.filled > 0.0
+            if not there or account.revived(report.client_id) is None:
+                return []  # one that is done
+            actions.append(Said("warning", account.name, f"the venue has order {report.client_id} after all"))
         if report.venue_id:
             self._ids[report.venue_id] = report.client_id
             early = self._unclaimed.pop(report.venue_id, None)
             if early:
-                actions = account.fills_seen(account.tickets[report.client_id], early, self.time_ns)
+                actions += account.fills_seen(account.tickets[report.client_id], early, self.time_ns)
         if report.client_id in account.tickets:
             actions += account.order_seen(report, self.time_ns)
         return self._own(k, actions)
@@ -490,7 +497,7 @@ class Loop:
             self._unclaimed.pop(next(iter(self._unclaimed)))
         for client_id, fills in found.items():
             k = self._owner[client_id]
-            ticket = self.accounts[k].tickets.get(client_id)
+            ticket = self.accounts[k].tickets.get(client_id) or self.accounts[k].revived(client_id)
             if ticket is None:
                 actions += self.accounts[k].late_fills(client_id, fills)
             else:
@@ -533,6 +540,13 @@ class Loop:
 
     def _balance(self, event: BalanceSeen) -> list[Action]:
         return self.money.take(event)
+
+    def _estimated(self, event: Estimated) -> list[Action]:
+        k = self.owner(event.client_id)
+        ticket = None if k < 0 else self.accounts[k].tickets.get(event.client_id)
+        if ticket is not None:
+            ticket.best, ticket.estimate = event.best, event.share
+        return []
 
     def _funded(self, event: FundingSeen) -> list[Action]:
         return self.funding.take(event.payments)

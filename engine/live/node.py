@@ -112,7 +112,9 @@ class Node:
         self.asking = None
         if venue is not None:
             budget = Budget.of(venue.venue) if venue.throttled else None
-            self.asking = Asking(venue, clock, self.put, self._call, first, loop.unwanted, loop.enters, budget)
+            self.asking = Asking(
+                venue, clock, self.put, self._call, first, loop.unwanted, loop.enters, budget, loop.setup.terms.slippage
+            )
         self._events: list[Event] = []
         self._wake = asyncio.Event()
         self._calm = asyncio.Event()

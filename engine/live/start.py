@@ -227,6 +227,7 @@ def terms_of(settings: BotSettings, venue: Exchange | None, clock: Clock) -> Ter
         pairs=venue is not None and venue.pairs,
         latency_ns=int(settings.paper.latency_seconds * _SECOND) if venue is None else 0,
         fills_ns=0 if venue is None or played or not venue.streams_fills else FILLS_NS,
+        slippage=settings.orders.max_slippage if venue is not None else 0.0,
     )
 
 

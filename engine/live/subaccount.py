@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from engine.execution.orders import Fill, OrderReport, OrderRequest
 from engine.graph.program import Program
 from engine.kernels import grid
-from engine.live.actions import Action, CancelOrder, Decided, FetchFills, FindOrder, PlaceOrder, PlacePair, Said
+from engine.live.actions import (
+    Action,
+    CancelOrder,
+    Decided,
+    FetchFills,
+    FindOrder,
+    PlaceOrder,
+    PlacePair,
+    Said,
+    Slipped,
+)
 from engine.live.approved import Approved, approve_entry, approve_exit
 from engine.live.deciding import Noted
 from engine.live.events import CallFailed
@@ -60,6 +70,8 @@ class Terms:
         Whether the venue takes a stop and a target of which one cancels the other.
     latency_ns : int
         On paper: how long after a bar's open an order of the close before it fills, at the price of then.
+    slippage : float
+        The most an entry at market may be estimated to pay beyond the best price, as a fraction; 0: not looked at.
     fills_ns : int
         How long the stream is waited for to tell the fills of an order that has filled, before they are asked for.
     """
@@ -71,6 +83,7 @@ class Terms:
     pairs: bool = True
     latency_ns: int = 0
     fills_ns: int = 0
+    slippage: float = 0.0
 
 
 class SubAccount:
@@ -157,6 +170,11 @@ class SubAccount:
     def equity(self) -> float:
         """At the last close, quote currency."""
         return float(self._row["equity"])
+
+    @property
+    def ended(self) -> tuple[Ticket, ...]:
+        """All orders that ended and are still known, oldest first."""
+        return tuple(self._done)
 
     @property
     def recent(self) -> tuple[Ticket, ...]:
@@ -418,6 +436,21 @@ class SubAccount:
             return [Said("warning", self.name, f"not reversed: {self.halted}")]
         return [self._place("entry", quantity, time_ns, self._close)]
 
+    def revived(self, client_id: str) -> Ticket | None:
+        """Take an order back that was taken for refused or absent, and that the venue has after all; None if it cannot.
+
+        An entry is taken back while nothing else is held or entered.
+        """
+        done = next((one for one in self._done if one.request.client_id == client_id), None)
+        if done is None or done.status not in ("rejected", "canceled") or done.fills:
+            return None
+        if done.leg == "entry" and (self._row["quantity"] != 0.0 or self.live("entry")):
+            return None
+        self._done.remove(done)
+        made = Ticket(done.request, done.leg, done.sent_ns, done.paired, position=done.position)
+        self.tickets[client_id] = made
+        return made
+
     def late_fills(self, client_id: str, fills: list[Fill]) -> list[Action]:
         """Take executions of an order that had ended: known ones again, or ones that contradict its end."""
         known = next((set(one.fills) for one in self._done if one.request.client_id == client_id), None)
@@ -484,6 +517,13 @@ class SubAccount:
             return (
                 [PlacePair(pair["stop"], pair["target"])] if ticket.leg == "target" else []
             )  # told of both, stop first
+        if event.meaning == "refuse" and not event.message.startswith("not sent"):
+            ticket.refused = (
+                True  # it is asked for before anything follows: some are taken all the same
+            )
+            if ticket.status == "sent":
+                ticket.becomes("unknown")
+            return [FindOrder(ticket.request)]
         ticket.becomes("canceled" if ticket.cancelling else "rejected")
         if event.meaning == "halt":
             self.halted = event.message
@@ -495,7 +535,8 @@ class SubAccount:
         if ticket.status == "sent" or time_ns < ticket.ask_ns:  # it may not have left yet; or it is too early to tell
             return []
         ticket.absent += 1
-        if ticket.absent < 2 or ticket.venue_id:  # one the venue acknowledged is there: its copies lag behind
+        enough = 1 if ticket.refused else 2
+        if ticket.absent < enough or ticket.venue_id:  # one the venue acknowledged is there: its copies lag behind
             ticket.ask_ns = time_ns + 2 * _SECOND
             return []
         ticket.becomes("canceled" if ticket.cancelling else "rejected")
@@ -562,9 +603,10 @@ class SubAccount:
             else:
                 row["due_side"] = 0.0
             return said
+        noted: list[Action] = [slipped(self.name, ticket)] if ticket.best else []
         if row["quantity"] == 0.0:  # its stop has filled before it was done
-            return []
-        return self._pursue_exit(time_ns) if self._leaving >= 0 else self._in_step(time_ns)
+            return noted
+        return noted + (self._pursue_exit(time_ns) if self._leaving >= 0 else self._in_step(time_ns))
 
     def _leave(self, ticket: Ticket, fill: Fill, fee: float) -> list[Action]:
         if self._row["side"] == 0.0 or ticket.position != self.ledger.positions:
@@ -580,3 +622,10 @@ class SubAccount:
         others = [t for t in self.tickets.values() if t is not ticket and t.live and not t.paired]
         rest = [t for t in others if t.leg != "entry" or t.fills]
         return [self.ledger.told(at), *(action for t in rest for action in self._cancel(t))]
+
+
+def slipped(name: str, ticket: Ticket) -> Slipped:
+    """Return what an entry paid beyond the best price of before, beside what was estimated."""
+    side = 1.0 if ticket.request.side == "buy" else -1.0
+    paid = side * (ticket.price / ticket.best - 1.0)
+    return Slipped(name, ticket.request.client_id, ticket.best, ticket.estimate, paid)

@@ -61,6 +61,8 @@ class Ticket:
         Whether it is to be cancelled, and whether the venue was asked to.
     standing : int
         How often it was seen to stand since then.
+    refused : bool
+        Whether the venue said no to it.
     absent : int
         How often the venue said that it knows no such order.
     ask_ns : int
@@ -70,6 +72,8 @@ class Ticket:
     untold_ns : int
         Since when the venue has filled more of it than its fills that were told, or they were last asked for; 0: it
         has not.
+    best, estimate : float
+        The best price before it left, and what was estimated to be paid beyond it, as a fraction; 0: not looked at.
     deadline_ns : int
         When to cancel it, 0 for never.
     position : int
@@ -91,11 +95,14 @@ class Ticket:
     cancel_sent: bool = False
     standing: int = 0
     failures: int = 0
+    refused: bool = False
     absent: int = 0
     ask_ns: int = 0
     doubted: bool = False
     untold_ns: int = 0
     deadline_ns: int = 0
+    best: float = 0.0
+    estimate: float = 0.0
     position: int = 0
     fills: set[str] = field(default_factory=set)
 

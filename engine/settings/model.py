@@ -196,10 +196,15 @@ class PaperSettings(_Frozen):
 
 
 class OrderSettings(_Frozen):
-    """How a position is entered and left: ``market``, or ``limit`` until ``deadline_seconds`` and then cancelled."""
+    """How a position is entered and left: ``market``, or ``limit`` until ``deadline_seconds`` and then cancelled.
+
+    ``max_slippage``: an entry at market that would pay more beyond the best price, by the book just before it leaves,
+    is not sent; 0: the book is not looked at.
+    """
 
     kind: Literal["market", "limit"] = "market"
     deadline_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 20.0
+    max_slippage: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
 class AccountSettings(_Frozen):

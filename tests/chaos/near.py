@@ -366,12 +366,17 @@ def asked_of(request: OrderRequest, quantity: float, *, spot: bool) -> Asked:
         request.side,
         request.kind,
         written(quantity),
-        request.client_id,
+        copied(request.client_id),
         written(request.price),
         written(request.stop_price),
         request.time_in_force,
         request.reduce_only and not spot,
     )
+
+
+def copied(text: str) -> str:
+    """Return another object of the same text, as the wire makes: what the venue keeps is not the run's memory."""
+    return text.encode().decode()
 
 
 def report_of(order: Order, request: OrderRequest | None = None, state: str = "") -> OrderReport:

@@ -33,7 +33,7 @@ LASTING = {
     "min_notional_raised", "money_withdrawn", "position_reduced", "precision_changed", "fees_raised", "stranger_order",
     "candle_volume_shrinks", "candles_volume_shrinks", "candle_off_grid", "candles_off_grid", "candles_zero",
 }  # fmt: skip
-OURS = ("engine/live", "engine/execution", "engine/graph", "engine/simulate", "engine/risk", "asyncio", "sqlite3")
+OURS = ("engine/live", "engine/execution", "engine/graph", "engine/risk", "asyncio", "sqlite3")
 HOUR = 60
 
 

@@ -59,7 +59,7 @@ class Watch:
 
     def arrived(self, request: OrderRequest) -> None:
         """Look at an order that reaches the venue."""
-        name, world = request.client_id, self.world
+        name, world = request.client_id.encode().decode(), self.world  # of its own: see near.copied
         if name not in self.durable:
             self.broke(f"{name} was sent before it was written")
         if name in world.account.by_client_id:

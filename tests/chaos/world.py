@@ -25,7 +25,7 @@ from engine.venue.market import Market
 from parquet_store.errors import LockstepError
 from tests.chaos.case import CALM, CASH, HISTORY, MINUTE_MS, Case, bars_of, costs_of, setup_of
 from tests.chaos.clockwork import Deadlock, Killed, SimulatedClock, SimulatedLoop
-from tests.chaos.near import Near
+from tests.chaos.near import Near, copied
 from tests.chaos.watch import Watch
 
 __all__ = ["Outcome", "World", "play"]
@@ -334,8 +334,8 @@ class Hasty:
 def ordered(action: dict[str, Any]) -> list[str]:
     """Return the ids of the orders an action sends."""
     if "PlaceOrder" in action:
-        return [action["PlaceOrder"]["request"]["client_id"]]
-    return [one["client_id"] for one in action.get("PlacePair", {}).values()]
+        return [copied(action["PlaceOrder"]["request"]["client_id"])]
+    return [copied(one["client_id"]) for one in action.get("PlacePair", {}).values()]
 
 
 def play(case: Case, folder: Path) -> Outcome:
