@@ -28,6 +28,7 @@ Asked = PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills
 Written = asyncio.Future[int] | None
 WAIT_S: Final = 0.25  # before an order is tried again where the venue names no time
 MOST_WAIT_S: Final = 30.0
+FAR: Final = 0.3  # as a fraction: no market is so far from its last close, and a fault is
 AT_ONCE: Final = 8  # requests signed at a pass
 
 
@@ -52,6 +53,8 @@ class Asking:
         What the venue takes; None: no matter how many.
     slippage : float
         The most an entry at market may be estimated to pay beyond the best price; 0: not looked at.
+    close : callable
+        Given an order's id, returns the last close of its symbol: a book far from it is not believed.
 
     Attributes
     ----------
@@ -70,8 +73,9 @@ class Asking:
         enters: Callable[[str], bool] = lambda client_id: False,
         budget: Budget | None = None,
         slippage: float = 0.0,
+        close: Callable[[str], float] = lambda client_id: float("nan"),
     ) -> None:
-        self.enters, self.budget, self.slippage = enters, budget, slippage
+        self.enters, self.budget, self.slippage, self.close = enters, budget, slippage, close
         self.venue, self.clock, self.put, self.start, self.first = venue, clock, put, start, first
         self.unwanted = unwanted
         self.chains: dict[int, asyncio.Task[None]] = {}
@@ -177,6 +181,9 @@ class Asking:
             return f"not sent: its price could not be estimated: {error}"
         if found is None:
             return "not sent: its price could not be estimated: the book is empty, crossed or without prices"
+        last = self.close(request.client_id)
+        if abs(found.best / last - 1.0) > FAR:
+            return f"not sent: the book begins at {found.best:g}, the last close was {last:g}: one of them is wrong"
         if found.share > self.slippage:
             paid = f"{found.share:.2%} beyond" if found.share < 1e9 else "more than the book shows of"
             return f"not sent: {request.quantity:g} would pay {paid} the best price, at most {self.slippage:.2%} is let"

@@ -249,6 +249,11 @@ class Loop:
         ticket = None if k < 0 else self.accounts[k].tickets.get(client_id)
         return ticket is not None and ticket.leg == "entry"
 
+    def close_of(self, client_id: str) -> float:
+        """Return the last close of an order's symbol, NaN before the first."""
+        k = self.owner(client_id)
+        return float(self.marks[k]) if k >= 0 else math.nan
+
     def unwanted(self, client_id: str) -> str:
         """Return why an order that was to be sent is not to be sent any more; empty if it is."""
         k = self.owner(client_id)

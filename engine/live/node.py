@@ -112,8 +112,9 @@ class Node:
         self.asking = None
         if venue is not None:
             budget = Budget.of(venue.venue) if venue.throttled else None
+            most = loop.setup.terms.slippage
             self.asking = Asking(
-                venue, clock, self.put, self._call, first, loop.unwanted, loop.enters, budget, loop.setup.terms.slippage
+                venue, clock, self.put, self._call, first, loop.unwanted, loop.enters, budget, most, loop.close_of
             )
         self._events: list[Event] = []
         self._wake = asyncio.Event()

@@ -518,9 +518,7 @@ class SubAccount:
                 [PlacePair(pair["stop"], pair["target"])] if ticket.leg == "target" else []
             )  # told of both, stop first
         if event.meaning == "refuse" and not event.message.startswith("not sent"):
-            ticket.refused = (
-                True  # it is asked for before anything follows: some are taken all the same
-            )
+            ticket.refused = True  # it is asked for before anything follows: some are taken all the same
             if ticket.status == "sent":
                 ticket.becomes("unknown")
             return [FindOrder(ticket.request)]

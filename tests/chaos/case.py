@@ -86,6 +86,8 @@ class Case:
         Market, and whether entries and exits are limit orders.
     fill_share : float
         Of a bar's volume that an order may take.
+    slippage : float
+        What an entry may be estimated to pay; 0: no book is asked for.
     bars : int
         With faults in it.
     loose : bool
@@ -104,6 +106,7 @@ class Case:
     spot: bool = False
     limit: bool = False
     fill_share: float = 0.0
+    slippage: float = 0.0
     bars: int = BARS
     loose: bool = False
     off: tuple[str, ...] = field(default=())
@@ -122,7 +125,20 @@ class Case:
     def name(self) -> str:
         """The scenario in a line, enough to run it again."""
         parts = [f"seed={self.seed}"]
-        for key in ("kind", "point", "kill", "power", "spot", "limit", "fill_share", "bar", "down_s", "loose", "off"):
+        for key in (
+            "kind",
+            "point",
+            "kill",
+            "power",
+            "spot",
+            "limit",
+            "fill_share",
+            "slippage",
+            "bar",
+            "down_s",
+            "loose",
+            "off",
+        ):
             value = getattr(self, key)
             if value:
                 parts.append(f"{key}={','.join(value) if isinstance(value, tuple) else value}")
@@ -138,7 +154,7 @@ class Case:
                 given[key] = int(value)
             elif key in ("power", "spot", "limit", "loose"):
                 given[key] = value == "True"
-            elif key in ("down_s", "fill_share"):
+            elif key in ("down_s", "fill_share", "slippage"):
                 given[key] = float(value)
             else:
                 given[key] = tuple(value.split(",")) if key == "off" else value
@@ -155,6 +171,7 @@ class Case:
             "spot": draw.random() < 0.4,
             "limit": draw.random() < 0.25,
             "fill_share": draw.choice((0.0, 0.0, 0.02)),
+            "slippage": draw.choice((0.0, 0.0, 0.005)),
         }
         return cls(seed, **{**made, **given})
 
@@ -217,6 +234,13 @@ def setup_of(case: Case) -> Setup:
         values = [float(getattr(bars, name)[HISTORY - 1]) for name in ("open", "high", "low", "close", "volume")]
         lasts[series] = Candle(int(bars.time[HISTORY - 1]) * 1_000_000, *values)
     limits = None if "review" in case.off else Limits(**limits_of(case))
-    terms = Terms(spot=case.spot, limit=case.limit, deadline_ns=70_000_000_000, pairs=case.spot, fills_ns=500_000_000)
+    terms = Terms(
+        spot=case.spot,
+        limit=case.limit,
+        deadline_ns=70_000_000_000,
+        pairs=case.spot,
+        fills_ns=500_000_000,
+        slippage=case.slippage,
+    )
     feed = FeedRule(absence_ns=10_000_000_000, stale_ns=30_000_000_000)
     return Setup(tuple(placements), together.checkpoint(), lasts, feed, terms, RiskRule(limits, shared=True))

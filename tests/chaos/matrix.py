@@ -23,7 +23,7 @@ IDLE = frozenset(
     {
         "balance_untold", "balance_zero_told", "book_crossed", "book_gap", "funding_sign_flip", "listen_key_expired",
         "market_unlisted", "open_order_missing", "open_order_twice", "pings_unanswered", "position_flipped_told",
-        "price_spike", "price_zero", "ticker_frozen", "ticker_stream_frozen", "trade_repeated", "trade_skipped",
+        "ticker_frozen", "ticker_stream_frozen", "trade_repeated", "trade_skipped",
         "trade_zero", "trades_out_of_order",
     }
 )  # fmt: skip
@@ -49,7 +49,9 @@ def faulty(seeds: Iterable[int], kinds: Iterable[str] = KINDS, points: Iterable[
                     given["kill"] = f"write {draw.randrange(20, 500)} {draw.choice(('before', 'after'))}"
                 if point == "mid_fill":
                     given["fill_share"] = 0.02
-                if point == "mid_cancel":
+                if kind in ("price_zero", "price_spike"):
+                    given |= {"slippage": 0.005, "limit": False}
+                if point == "mid_cancel" and "limit" not in given:
                     given["limit"] = draw.random() < 0.5
                 yield Case.drawn(number, **given)
 

@@ -18,6 +18,7 @@ from aiohttp import web
 from engine.execution.exchange import WRITTEN, Exchange
 from engine.execution.orders import Balance, Fill, OrderReport, OrderRequest, Payment
 from engine.execution.outcome import Refused, outcome_of
+from engine.execution.slippage import Estimate, estimated
 from engine.kernels import grid
 from engine.venue.binance.codes import FUTURES, REASONS
 from engine.venue.events import Candle
@@ -232,6 +233,15 @@ class Near:
 
         role = "balance" if self.world.case.spot else "positions"
         found: dict[str, float] = await self._ask(role, "read", look)
+        return found
+
+    async def estimate(self, request: OrderRequest) -> Estimate | None:
+        """Return what a market order would pay."""
+
+        def look() -> Estimate | None:
+            return estimated(request.side, request.quantity, *self.market.tape(request.symbol).book())
+
+        found: Estimate | None = await self._ask("book", "read", look, symbol=request.symbol)
         return found
 
     async def balances(self) -> list[Balance]:
