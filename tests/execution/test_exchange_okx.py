@@ -18,8 +18,10 @@ from engine.execution.contracts import to_base, to_contracts
 from engine.execution.exchange import Exchange
 from engine.execution.orders import OrderRequest
 from engine.execution.outcome import Refused, Stopped, Unknown
+from engine.execution.rights import KeyRights
 from engine.settings import BotSettings, Credentials, Secret, parse_settings
 from engine.venue.core import Venue
+from engine.venue.funding import Schedule
 from engine.venue.server import Server
 from parquet_store.errors import Refuse
 from tests.venue.client import HOUR, KEY, SECRET, made_bars
@@ -293,3 +295,25 @@ def test_a_demo_client_carries_the_header_of_simulated_trading() -> None:
     assert client.options["fetchMarkets"] == {"types": ["swap"]}
     assert client.timeframes["1d"] == "1Dutc"
     assert client.timeframes["4h"] == "4H"
+
+
+def test_funding_rights_and_the_dead_mans_switch_are_those_of_the_account() -> None:
+    venue = made_venue()
+    due = int(venue.tapes[SYMBOL].bars.time[venue.tapes[SYMBOL].shown + 1])
+    venue._funding[SYMBOL] = Schedule(SYMBOL, (due,), (0.001,), venue.time_ms)
+
+    async def ask(exchange: Exchange) -> None:
+        assert await exchange.rights() == KeyRights(withdraws=False, bound=False)
+        assert exchange.has_dead_man
+        await exchange.still_here(60)
+        venue.open_bar()
+        await exchange.place(BUY)
+        venue.close_bar()
+        venue.open_bar()
+        (paid,) = await exchange.funding(0)
+        (known,) = next(iter(venue.accounts.values())).funding
+        assert (paid.symbol, paid.time_ns) == (SYMBOL, known.time_ms * 1_000_000)
+        assert paid.amount == pytest.approx(known.amount, rel=1e-9)
+        await exchange.still_here(0)
+
+    asked(venue, ask)

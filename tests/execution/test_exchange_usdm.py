@@ -19,6 +19,7 @@ from engine.execution.outcome import AskAgain, Refused, Stopped, Unknown
 from engine.execution.usdm import Orders
 from engine.settings import BotSettings, Credentials, Secret, parse_settings
 from engine.venue.core import Venue
+from engine.venue.funding import Schedule
 from engine.venue.server import Server
 from parquet_store.errors import Refuse
 from tests.venue.client import KEY, SECRET
@@ -322,3 +323,31 @@ def test_executions_from_a_time_on_are_all_there_though_an_answer_holds_a_week(
         assert [fill.trade_id for fill in later] == [fill.trade_id for fill in found[2:]]
 
     asked(venue, question)
+
+
+def test_funding_is_told_with_its_contract_and_the_book_estimates_an_order() -> None:
+    venue = made_venue()
+    due = int(venue.tapes[SYMBOL].bars.time[venue.tapes[SYMBOL].shown + 1])
+    venue._funding[SYMBOL] = Schedule(SYMBOL, (due,), (0.001,), venue.time_ms)
+
+    async def ask(exchange: Exchange) -> None:
+        venue.open_bar()
+        await exchange.place(BUY)
+        venue.close_bar()
+        venue.open_bar()
+        (paid,) = await exchange.funding(0)
+        (known,) = next(iter(venue.accounts.values())).funding
+        assert (paid.symbol, paid.time_ns) == (SYMBOL, known.time_ms * 1_000_000)
+        assert paid.amount == pytest.approx(known.amount, rel=1e-9)
+        assert paid.amount < 0.0
+        assert await exchange.funding(due + 1) == []
+        assert exchange.pays_funding
+        found = await exchange.estimate(replace(BUY, quantity=0.001))
+        assert found is not None
+        assert found.best == venue.tapes[SYMBOL].book()[1][0][0]
+        assert found.share == 0.0
+        huge = await exchange.estimate(replace(BUY, quantity=1e9))
+        assert huge is not None
+        assert huge.share == math.inf
+
+    asked(venue, ask)
