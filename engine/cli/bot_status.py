@@ -23,7 +23,11 @@ def show_status(found: dict[str, Any]) -> Group:
     accounts = table("accounts", "symbol position entry stop target equity trades")
     orders = table("orders", "symbol leg order filled price state")
     feeds = table("feeds", "series next_bar behind decided_after")
-    notes = account_lines(found.get("account"))
+    notes = account_lines(found.get("account")) + [
+        f"{symbol}: the venue holds {one['venue']:.12g}, expected {one['expected']:.12g}: nothing is entered"
+        for symbol, one in (found.get("holdings") or {}).items()
+        if not one["agrees"]
+    ]
     for one in found["accounts"]:
         shown = (figure(one[name]) for name in ("quantity", "entry_price", "stop", "target"))
         accounts.add_row(one["symbol"], *shown, f"{one['equity']:,.2f}", f"{one['trades']:,}")
@@ -49,6 +53,8 @@ def account_lines(one: dict[str, Any] | None) -> list[str]:
         f"{name.replace('_', ' ')} {100 * one[name]:.2f}%" for name in ("exposure", "day_loss", "week_loss", "drawdown")
     )
     lines = [f"account: equity {one['equity']:,.2f}, {shares}"]
+    lines += [f"funding so far {one['funding']:+,.4f}"] if one.get("funding") else []
+    lines += [f"{name}: nothing is entered: {text}" for name, text in one.get("missing", {}).items()]
     if one["stopped"]:
         lines.append("account: stopped by its drawdown; lockstep kill --rearm lets it trade on")
     elif one["paused"]:

@@ -20,7 +20,7 @@ from engine.execution import coinbase, okx, usdm
 from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
 from engine.execution.contracts import in_base, to_base, to_contracts
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Payment, Quote
-from engine.execution.outcome import Call, Refused, Told, outcome_of
+from engine.execution.outcome import Call, Refused, Told, outcome_as, outcome_of
 from engine.execution.rights import KeyRights, rights_of
 from engine.execution.slippage import Estimate, estimated
 from engine.execution.trade_candles import TradeCandles
@@ -289,7 +289,7 @@ class Exchange:
         """
         await self._renew_rules()
         market = self._market(request.symbol)
-        quantity, price = self._rounded(request, market)
+        quantity, price = self._fit(request, market)
         params: dict[str, Any] = {"clientOrderId": request.client_id}
         if request.kind in TRIGGERS:
             params[TRIGGERS[request.kind]] = float(self.client.price_to_precision(request.symbol, request.stop_price))
@@ -392,7 +392,9 @@ class Exchange:
         market = self._market(stop.symbol)
         if not self.pairs:
             raise Usage(f"{self.venue}: no order of a venue cancels another here; rest the stop alone")
-        quantity, _ = self._rounded(target, market)
+        await self._renew_rules()
+        market = self._market(stop.symbol)
+        quantity, _ = self._fit(target, market)
         levels = [self.client.price_to_precision(one.symbol, one.stop_price) for one in (stop, target)]
         above, below = ("above", "below") if stop.side == "sell" else ("below", "above")
         asked = {
@@ -444,6 +446,15 @@ class Exchange:
             raise unknown("symbol", symbol, markets)
         market: dict[str, Any] = markets[symbol]
         return market
+
+    def _fit(self, request: OrderRequest, market: dict[str, Any]) -> tuple[float, float | None]:
+        """Return quantity and price as the market takes them; what it does not take is told as its own refusal is."""
+        try:
+            return self._rounded(request, market)
+        except Refuse as error:
+            self._doubted = True
+            about = (request.symbol, request.client_id, self._secrets)
+            raise outcome_as("refuse", "InvalidOrder", str(error), "place", self.venue, *about).failure() from None
 
     def _rounded(self, request: OrderRequest, market: dict[str, Any]) -> tuple[float, float | None]:
         """Return quantity, in contracts where the venue has them, and price as the market takes them."""

@@ -133,7 +133,7 @@ class Asking:
                 await self._afford(request, 1 if isinstance(action, PlaceOrder) else 2)
                 why = self._barred(action)
                 if not why and self.slippage and request.kind == "market" and self.enters(request.client_id):
-                    why = await self._too_dear(request)
+                    why = await self._too_dear(request) or self._barred(action)
                 if why:
                     self.put(CallFailed(request.client_id, call, "refuse", why, self.clock.now_ns()))
                     return

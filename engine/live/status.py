@@ -108,6 +108,8 @@ def account_of(loop: Loop) -> dict[str, Any]:
         "drawdown": 1.0 - equity / float(book["peak"]),
         "day_loss": 1.0 - equity / float(book["day_start"]),
         "week_loss": 1.0 - equity / float(book["week_start"]),
+        "funding": sum(one.ledger.funding for one in loop.accounts),
+        "missing": dict(loop.money.missing),
         "exposure": float(abs(held[loop.rows["quantity"] != 0.0]).sum()) / equity if equity else 0.0,
         "day_over": bool(book["day_over"]),
         "paused": bool(book["paused"]),

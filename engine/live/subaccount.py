@@ -46,6 +46,7 @@ _MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
 MOST_ATTEMPTS: Final = 5
 STANDS_NS: Final = _SECOND  # after which a part of an entry is protected, and the rest waited for
+UNSENT: Final = ("not sent: ", "nothing was sent")  # what is refused on this side
 SAME: Final = 1e-9  # of a quantity: what differs by less is rounding
 PROTECTING: Final[tuple[Leg, ...]] = ("stop", "target")
 MOST_STANDING: Final = 3  # how often an order may be seen that was to be cancelled, until that is asked again
@@ -517,7 +518,7 @@ class SubAccount:
             return (
                 [PlacePair(pair["stop"], pair["target"])] if ticket.leg == "target" else []
             )  # told of both, stop first
-        if event.meaning == "refuse" and not event.message.startswith("not sent"):
+        if event.meaning == "refuse" and not any(text in event.message for text in UNSENT):
             ticket.refused = True  # it is asked for before anything follows: some are taken all the same
             if ticket.status == "sent":
                 ticket.becomes("unknown")

@@ -50,9 +50,9 @@ def main() -> int:
         f"{found['scenarios']:,} scenarios of {found['kinds']} kinds: {found['recovered']:,} recovered, "
         f"{found['halted']:,} halted safely, {found['idle']:,} met nothing, {found['violated']:,} violated"
     )
-    for one in found["broken"][:5]:
+    for one in found["broken"][:3]:
         print(f"\n{one['case']}\n  " + "\n  ".join(one["broken"]))
-        print("  shortest: " + "; ".join(shortest(one["case"])))
+        print("  shortest:\n    " + "\n    ".join(shortest(one["case"])))
     return 1 if found["violated"] else 0
 
 

@@ -289,6 +289,8 @@ class Near:
             symbol, client_id = request.symbol, request.client_id
         if role == "place":
             world.reached("before_send")
+            if request is not None:
+                world.watch.left(request)
         done: asyncio.Future[web.Response] = world.loop.create_future()
         world.at_venue(UP_S, lambda: self._serve(role, act, done))
         try:

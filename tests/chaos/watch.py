@@ -57,6 +57,18 @@ class Watch:
 
     # --- as it happens
 
+    def left(self, request: OrderRequest) -> None:
+        """Look at an order that leaves the process."""
+        found = self._ticket(request.client_id)
+        if found is None or found[1].leg != "entry":
+            return
+        account, ticket = found
+        for other in self._accounts():
+            for one in other.tickets.values():
+                same = other.symbol == account.symbol and one is not ticket
+                if same and (one.status == "unknown" or one.doubted):
+                    self.broke(f"{account.name} entered while it was unknown what became of {other.name}'s {one.leg}")
+
     def arrived(self, request: OrderRequest) -> None:
         """Look at an order that reaches the venue."""
         name, world = request.client_id.encode().decode(), self.world  # of its own: see near.copied
@@ -72,11 +84,6 @@ class Watch:
         if ticket.leg != "entry":
             return
         self.entered += 1
-        for other in self._accounts():
-            for one in other.tickets.values():
-                same = other.symbol == account.symbol and one is not ticket
-                if same and (one.status == "unknown" or one.doubted):
-                    self.broke(f"{account.name} entered while it was unknown what became of {other.name}'s {one.leg}")
         for low, high, day in self._days():
             now = world.clock.true_ns() // 1_000_000 // DAY_MS
             unsure = 1.15 if world.killed else 1.05  # the equity of a midnight the process did not see is not known
