@@ -134,3 +134,10 @@ def test_quoted_figures_of_the_live_loop_are_those_of_the_results() -> None:
     first = [sorted(start[name]["from a checkpoint"]["first order, s"])[1] for name in start if "program" in name]
     one_s, many_s = sorted(first)
     assert f"the first order {one_s:.1f} s with one program and {many_s:.1f} s with 500" in README
+
+
+def test_quoted_figures_of_the_matrix_are_those_of_the_results() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "chaos.json").read_text())
+    count = f"{found['scenarios']:,} scenarios of {found['kinds']} kinds of faults"
+    came = f"{found['recovered']:,} recovered, {found['halted']:,} halted safely, {found['violated']} with"
+    assert f"{count}, {came}" in README
