@@ -342,7 +342,7 @@ class Loop:
         why = self._correcting.correct(place, number, one.new)
         if not why:
             return Said("warning", series, f"{what}: nothing would have been decided otherwise")
-        self.halted[series] = f"{what}: {why}; start again to trade on"
+        self.halted[series] = f"{what}: {why}; lockstep kill --rearm lets it trade on"
         return Said("error", series, f"{what}: {why}, so nothing is entered from here on")
 
     def _advance(self, places: set[int]) -> list[Action]:
@@ -563,11 +563,20 @@ class Loop:
 
     def _rearmed(self, event: Rearmed) -> list[Action]:
         book = self.book
-        if not (book["paused"] or book["stopped"]):
-            return [Said("info", "run", "nothing was stopped: nothing to rearm")]
-        book["paused"] = book["stopped"] = 0
-        book["peak"] = book["week_start"] = book["equity"]
-        return [Said("warning", "run", f"rearmed: {event.reason}; losses count from {book['equity']:,.2f}")]
+        actions: list[Action] = []
+        for account in self.accounts:
+            if account.halted:
+                actions.append(Said("warning", account.name, f"rearmed: {event.reason}; it enters again"))
+                account.halted = ""
+        for series in self.halted:
+            actions.append(Said("warning", series, f"rearmed: {event.reason}; entries follow from it again"))
+        self.halted.clear()
+        if book["paused"] or book["stopped"]:
+            book["paused"] = book["stopped"] = 0
+            book["peak"] = book["week_start"] = book["equity"]
+            text = f"rearmed: {event.reason}; losses count from {book['equity']:,.2f}"
+            actions.append(Said("warning", "run", text))
+        return actions or [Said("info", "run", "nothing was stopped: nothing to rearm")]
 
     def _stop(self, event: Stopping) -> list[Action]:
         self._stopping = True

@@ -608,7 +608,8 @@ class SubAccount:
         return noted + (self._pursue_exit(time_ns) if self._leaving >= 0 else self._in_step(time_ns))
 
     def _leave(self, ticket: Ticket, fill: Fill, fee: float) -> list[Action]:
-        if self._row["side"] == 0.0 or ticket.position != self.ledger.positions:
+        side = float(self._row["side"])
+        if side == 0.0 or (ticket.request.side == "buy") is (side > 0.0):
             return [self._contradicted(f"a fill of {fill.quantity:g} ({ticket.leg}) came where no position is held")]
         reason = REASON_OF.get(ticket.leg, self._leaving if self._leaving >= 0 else SIGNAL)
         at = self.ledger.leave(fill, fee, reason)

@@ -18,6 +18,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from engine.live.events import Rearmed
 from engine.venue.faults.table import TABLE
 from tests.chaos.case import Case
 from tests.chaos.matrix import KINDS, ROOM
@@ -45,29 +46,45 @@ class Soak(World):
     sizes : list of int
         Bytes that the run's own code holds at each full hour, without the closed trades: 80 bytes each.
     armed_so_far : int
+        Faults armed.
+    rearmed : int
+        How often a person let it trade on.
     """
 
     def __init__(self, case: Case, folder: Path) -> None:
         super().__init__(case, folder)
         self.sizes: list[int] = []
-        self.armed_so_far = 0
+        self.armed_so_far = self.rearmed = 0
         self.draw = random.Random(case.seed)
         self.kinds = [name for name in KINDS if name not in LASTING and case.protocol in TABLE[name].protocols]
 
     def bar_opened(self, k: int) -> None:
-        """Arm a fault now and then, and look at the memory each hour."""
+        """Arm a fault now and then; each hour look at the memory, and as a person would at what was halted."""
         if k % HOUR == 0 and k:
-            gc.collect()
-            held = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, f"*{name}*") for name in OURS])
-            own = sum(one.size for one in held.statistics("filename"))
-            assert self.node is not None
-            kept = sum(account.ledger.kept_bytes for account in self.node.loop.accounts)
-            self.sizes.append(own - kept)
+            self._looked_at()
+            if tracemalloc.is_tracing():
+                self.sizes.append(self._held())
         if k < self.case.bars and self.draw.random() < 0.3:
             self.faults.arm(self.draw.choice(self.kinds))
             self.armed_so_far += 1
         if len(self.faults.armed) > 12:
             self.faults.armed = self.faults.armed[-12:]
+
+    def _held(self) -> int:
+        """Return the bytes that the run's own code holds, without the closed trades."""
+        gc.collect()
+        held = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, f"*{name}*") for name in OURS])
+        own = sum(one.size for one in held.statistics("filename"))
+        assert self.node is not None
+        return own - sum(account.ledger.kept_bytes for account in self.node.loop.accounts)
+
+    def _looked_at(self) -> None:
+        """Rearm what trades no more, as ``lockstep kill --rearm`` does."""
+        assert self.node is not None
+        loop = self.node.loop
+        if loop.halted or any(account.halted for account in loop.accounts):
+            self.rearmed += 1
+            self.node.put(Rearmed("looked at", self.clock.now_ns()))
 
 
 def soaked(hours: int, seed: int = 1) -> dict[str, Any]:
@@ -103,6 +120,7 @@ def soaked(hours: int, seed: int = 1) -> dict[str, Any]:
         "tasks_left": sum(1 for one in gc.get_objects() if isinstance(one, asyncio.Task) and not one.done()),
         "files_left": open_files() - files,
         "warnings": sorted({str(one.message)[:100] for one in told}),
+        "rearmed": world.rearmed,
         "halted": outcome.halted,
         "broken": outcome.broken,
     }

@@ -14,7 +14,7 @@ from engine.graph import Bar, Program, Signals, Strategy, bind, ta
 from engine.graph.together import Together
 from engine.live.actions import Decided, Said
 from engine.live.correcting import Correcting, differ
-from engine.live.events import CandlesAnswered
+from engine.live.events import CandlesAnswered, Rearmed
 from engine.live.setup import series_of
 from engine.live.subaccount import Terms
 from engine.simulate import Costs
@@ -156,3 +156,16 @@ def test_a_run_goes_on_where_nothing_would_have_been_decided_otherwise(changes: 
     number = played.loop.rules[played.series].bar.number
     run(fresh, {number(candle.open_ns // MS): candle for candle in played.shown[1:]}, 0)
     assert fresh.checkpoint() == played.loop.together.checkpoint()
+
+
+def test_a_person_who_looked_lets_a_corrected_series_trade_on() -> None:
+    played = corrected(bind(Closes()), high=500.0, close=400.0)
+    assert played.loop.halted
+    told = played.loop.step([Rearmed("looked at it", played.now_ns)])
+    assert [one.text for one in told if isinstance(one, Said)] == [
+        "rearmed: looked at it; entries follow from it again"
+    ]
+    assert not played.loop.halted
+    assert played.loop.step([Rearmed("again", played.now_ns)]) == [
+        Said("info", "run", "nothing was stopped: nothing to rearm")
+    ]

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from engine.execution.orders import Fill, OrderRequest
 from engine.graph import Bar, Program, Signals, Sizing, Strategy, bind, ta
-from engine.live.actions import Said
-from engine.live.events import FillsSeen, pack, unpack
+from engine.live.actions import CancelOrder, Said, Traded
+from engine.live.events import FillsSeen, Rearmed, pack, unpack
 from engine.live.loop import Loop
 from engine.live.setup import Setup
 from engine.live.subaccount import Terms
+from engine.live.ticket import Ticket
 from engine.simulate import Costs, Simulation, simulate_program
 from parquet_store.errors import Usage
 from pipelines import Bars
@@ -192,6 +194,31 @@ def test_a_fill_of_an_order_that_had_ended_stops_all_entries() -> None:
     assert played.loop.step([FillsSeen((more,), played.now_ns)]) == []
     played.play_bar(40)
     assert "had ended" in played.account.halted
+
+
+def test_an_order_of_the_position_before_that_still_fills_closes_the_one_held() -> None:
+    bars, costs = made_bars(np.random.default_rng(3), 60), Costs(short=True)
+    played = Played(program_of(short=False, stop=True, target=True, trailing=False), costs, bars, Terms(spot=False))
+    k = 0
+    while played.account.quantity == 0.0 or played.account.trades.size < 2:
+        played.play_bar(k)
+        k += 1
+    account, held = played.account, played.account.quantity
+    old = Ticket(OrderRequest(played.symbol, "sell", "take_profit", held, "old", stop_price=1.0), "target", 0)
+    old.position = account.ledger.positions - 1
+    account.tickets["old"] = old
+    fill = Fill("f", "old", "v", played.symbol, "sell", 1.0, held, 0.0, "USDT", False, played.now_ns)
+    told = account.fills_seen(old, [fill], played.now_ns)
+    assert (account.quantity, account.halted) == (0.0, "")
+    assert sum(isinstance(one, Traded) for one in told) == 1
+    assert {one.request.kind for one in told if isinstance(one, CancelOrder)} == {"stop", "take_profit"}
+    again = replace(old.request, client_id="older")
+    account.tickets["older"] = older = Ticket(again, "target", 0)
+    more = account.fills_seen(older, [replace(fill, trade_id="g")], played.now_ns)
+    assert "came where no position is held" in account.halted
+    assert any(isinstance(one, Said) and one.level == "error" for one in more)
+    assert played.loop.step([Rearmed("looked at it", played.now_ns)])
+    assert account.halted == ""
 
 
 def test_the_same_events_give_the_same_actions() -> None:
