@@ -36,6 +36,7 @@ RULES_S: Final = 60.0  # between two questions for the rules of markets
 LEVELS: Final = 50  # of a book that an order is walked through
 PAUSES_S: Final = (0.5, 2.0)  # between tries to reach a venue
 WRITTEN: ContextVar[asyncio.Future[Any] | None] = ContextVar("WRITTEN", default=None)  # before a task's requests leave
+AMENDS: Final = ("binanceusdm", "okx")
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
 
 
@@ -349,6 +350,28 @@ class Exchange:
             if getattr(getattr(error, "outcome", None), "absent", False):
                 return None
             raise
+
+    @property
+    def amends(self) -> bool:
+        """Whether the venue moves a limit order that rests to another price, as the same order."""
+        return self.venue in AMENDS
+
+    async def amend(self, request: OrderRequest, venue_id: str) -> None:
+        """Have a limit order that rests become what the request says, quantity and price; errors as `place`.
+
+        Unknown also where it may have filled or ended meanwhile: ask for it.
+
+        Raises
+        ------
+        Usage
+            The venue moves no orders: see ``amends``.
+        """
+        market = self._market(request.symbol)
+        if not self.amends:
+            raise Usage(f"{self.venue}: its orders are not moved here; cancel it and send another one")
+        quantity, price = self._fit(request, market)
+        asked = self.client.edit_order(venue_id, request.symbol, "limit", request.side, quantity, price)
+        await self._ask(asked, "amend", request.symbol, request.client_id)
 
     async def cancel(self, symbol: str, venue_id: str, client_id: str = "") -> None:
         """Cancel an order; Unknown if the venue cannot say that it did."""

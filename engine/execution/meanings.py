@@ -6,11 +6,11 @@ from typing import Final, Literal
 
 __all__ = ["COLUMN", "MEANINGS", "Call", "Meaning"]
 
-Call = Literal["read", "place", "cancel"]
+Call = Literal["read", "place", "amend", "cancel"]
 Meaning = Literal["retry", "refuse", "halt", "unknown"]
-COLUMN: Final[dict[Call, int]] = {"read": 0, "place": 1, "cancel": 2}
+COLUMN: Final[dict[Call, int]] = {"read": 0, "place": 1, "amend": 2, "cancel": 2}
 
-# of every class of CCXT: while reading, placing, cancelling
+# of every class of CCXT: while reading, placing, cancelling or amending
 _DOWN: Final = ("retry", "unknown", "unknown")
 _NO: Final = ("refuse", "refuse", "unknown")
 _UNSENT: Final = ("refuse", "refuse", "refuse")

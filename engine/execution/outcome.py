@@ -85,7 +85,9 @@ _RAISED: Final[dict[Meaning, type[Told]]] = {
     "unknown": Unknown,
 }
 _KINDS: Final[dict[type[Failed], Meaning]] = {Retry: "retry", Refuse: "refuse", Halt: "halt"}
-_DOING: Final[dict[Call, str]] = {"read": "reading", "place": "placing an order", "cancel": "cancelling an order"}
+_DOING: Final[dict[Call, str]] = {
+    "read": "reading", "place": "placing an order", "amend": "moving an order", "cancel": "cancelling an order"
+}  # fmt: skip
 _BANNED = re.compile(r"(?i)banned until (\d{13})\b")
 
 

@@ -192,6 +192,35 @@ class Desk:
         self._end(order, "canceled")
         return order
 
+    def amend(self, order: Order, quantity: float, price: float) -> Order:
+        """Give a limit order that rests another quantity, what has filled included, and another price.
+
+        Raises
+        ------
+        Rejected
+            Reason ``unknown_order`` if it is no longer open, or no limit order; ``quantity`` if as much has filled;
+            ``match`` if it was to rest only and would not; else as ``place`` does.  It stays as it was.
+        """
+        if not order.open or order.asked.kind not in ("limit", "limit_maker"):
+            raise Rejected("unknown_order", f"order {order.order_id} is {order.state}, a {order.asked.kind} order")
+        if not quantity > order.filled:
+            raise Rejected("quantity", f"order {order.order_id}: {order.filled:g} of {quantity:g} has filled")
+        account, tape, bound = self.accounts[order.account], self.tapes[order.asked.symbol], order.locked
+        asked = replace(order.asked, quantity=quantity, price=price)
+        order.locked = 0.0
+        self._bind(account)
+        try:
+            order.locked = check(replace(asked, quantity=quantity - order.filled), tape, account, self.tapes)
+        except Rejected:
+            order.locked = bound
+            self._bind(account)
+            raise
+        order.asked, order.updated_ms, order.active_ms = asked, self.time_ms, self.time_ms + self.latency_ms
+        order.takes = tape.last <= price if asked.side == "buy" else tape.last >= price
+        self._bind(account)
+        self._tell_order(order, None)
+        return order
+
     def _asked(self, account: Account, asked: Asked) -> Tape:
         if asked.symbol not in self.tapes:
             raise Rejected("symbol", f"unknown symbol {asked.symbol}")

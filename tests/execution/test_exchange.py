@@ -94,6 +94,15 @@ def test_an_order_the_venue_does_not_know_is_none_and_a_canceled_one_says_so() -
     asked(venue, question)
 
 
+def test_a_venue_whose_orders_are_not_moved_says_so() -> None:
+    async def question(exchange: Exchange, server: Server) -> None:
+        assert not exchange.amends
+        with pytest.raises(Usage, match="cancel it and send another one"):
+            await exchange.amend(replace(BUY, kind="limit", price=50.0), "1")
+
+    asked(made_venue(), question)
+
+
 def test_markets_candles_and_quotes_are_told_as_the_venue_has_them() -> None:
     venue = made_venue()
 

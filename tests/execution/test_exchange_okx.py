@@ -114,6 +114,25 @@ def test_quantities_prices_and_fees_of_an_order_are_in_base_currency() -> None:
     asked(venue, question)
 
 
+def test_a_limit_order_that_rests_is_moved_and_what_has_ended_is_asked_for() -> None:
+    venue = made_venue()
+    limit = replace(BUY, kind="limit", price=50.0)
+
+    async def question(exchange: Exchange) -> None:
+        assert exchange.amends
+        number = (await exchange.place(limit)).venue_id
+        await exchange.amend(replace(limit, quantity=1.25049, price=60.001), number)
+        found = await exchange.find(limit)
+        assert found is not None
+        assert (found.venue_id, found.client_id, found.status) == (number, "lock0001", "open")
+        assert (found.quantity, found.price) == (1.25, 60.0)
+        await exchange.cancel(SYMBOL, number, "lock0001")
+        with pytest.raises(Unknown):  # it may as well have filled
+            await exchange.amend(limit, number)
+
+    asked(venue, question)
+
+
 def test_a_stop_keeps_its_ids_when_it_becomes_an_ordinary_order() -> None:
     venue = made_venue()
 

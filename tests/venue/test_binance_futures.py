@@ -161,6 +161,45 @@ def test_orders_are_taken_found_filled_and_canceled() -> None:
     asked(venue, question)
 
 
+def test_a_limit_order_is_moved_and_stays_the_same_order() -> None:
+    venue = made_venue(fill_share=0.01)
+    account, last = venue.accounts[KEY], venue.tapes[SYMBOL].last
+
+    async def question(client: Any, _: Server) -> None:
+        async def refused(kind: type[Exception], code: int, *to: float) -> None:
+            with pytest.raises(kind):
+                await client.edit_order(rest["id"], SYMBOL, "limit", "buy", *to)
+            assert json.loads(client.last_http_response)["code"] == code
+
+        low, high = round(last * 0.5, 2), round(last * 0.6, 2)
+        rest = await client.create_order(SYMBOL, "limit", "buy", 2.0, low, {"clientOrderId": "abc1"})
+        margin = venue.margin(account).available
+        moved = await client.edit_order(rest["id"], SYMBOL, "limit", "buy", 1.5, high)
+        assert (moved["id"], moved["clientOrderId"], moved["status"]) == (rest["id"], "abc1", "open")
+        assert (moved["amount"], moved["price"]) == (1.5, high)
+        freed = (2.0 * low - 1.5 * high) / venue.position(account, SYMBOL).leverage
+        assert venue.margin(account).available - margin == pytest.approx(freed, rel=0.01), "and its fee"
+        await refused(ccxt.OperationRejected, -5027, 1.5, high)
+        await refused(ccxt.InsufficientFunds, -2019, 1e5, high)
+        assert (await client.fetch_order(rest["id"], SYMBOL))["amount"] == 1.5, "it stays as it was"
+        await client.edit_order(rest["id"], SYMBOL, "limit", "buy", 1.5, round(last * 1.05, 2))
+        venue.open_bar()
+        venue.close_bar()
+        found = await client.fetch_order(rest["id"], SYMBOL)
+        assert 0.0 < found["filled"] < 1.5
+        await client.edit_order(rest["id"], SYMBOL, "limit", "buy", round(found["filled"] + 0.1, 3), low)
+        assert (await client.fetch_order(rest["id"], SYMBOL))["remaining"] == pytest.approx(0.1)
+        less = await client.edit_order(rest["id"], SYMBOL, "limit", "buy", round(found["filled"] - 0.001, 3), low)
+        assert (less["status"], less["filled"]) == ("canceled", found["filled"])
+        await refused(ccxt.OrderNotFound, -2013, 1.5, low)
+        maker = await client.create_order(SYMBOL, "limit", "buy", 2.0, low, {"postOnly": True})
+        across = await client.edit_order(maker["id"], SYMBOL, "limit", "buy", 2.0, round(last * 1.2, 2))
+        assert across["status"] == "canceled"
+        assert await client.fetch_open_orders(SYMBOL) == []
+
+    asked(venue, question)
+
+
 def test_an_order_that_waits_for_a_price_is_an_algo_order_until_it_is_met() -> None:
     venue = made_venue()
     bars = venue.tapes[SYMBOL].bars

@@ -83,6 +83,18 @@ def test_a_client_sees_the_fault_of_a_contract(name: str) -> None:
     meeting(meet)
 
 
+@sees("amend_timeout", "amend_loses_to_fill")
+async def an_order_is_moved_and_nobody_says_so_or_fills_first(client: Any, venue: Any, faults: Faults) -> None:
+    name, last = faults.armed[0].kind.name, venue.tapes[SYMBOL].last
+    rest = await client.create_order(SYMBOL, "limit", "buy", 10, round(last * 0.5, 2))
+    told = ccxt.RequestTimeout if name == "amend_timeout" else ccxt.OrderNotFound
+    with pytest.raises(told):
+        await client.edit_order(rest["id"], SYMBOL, "limit", "buy", 10, round(last * 0.6, 2))
+    found = await client.fetch_order(rest["id"], SYMBOL)
+    moved = (found["status"], found["price"]) == ("open", round(last * 0.6, 2))
+    assert moved if name == "amend_timeout" else found["status"] == "closed"
+
+
 @sees("position_flipped")
 async def a_position_has_the_other_sign(client: Any, venue: Any, faults: Faults) -> None:
     assert await held(client) == [("short", 100.0)]

@@ -160,6 +160,38 @@ def test_orders_positions_leverage_and_fills_are_in_contracts_and_right() -> Non
     asyncio.run(run())
 
 
+def test_a_limit_order_is_moved_and_stays_the_same_order() -> None:
+    venue = made_venue(fill_share=0.01)
+    last = venue.tapes[SYMBOL].last
+
+    async def run() -> None:
+        async with trading(venue) as (client, _):
+
+            async def refused(kind: type[Exception], code: str, number: str, *to: float) -> None:
+                with pytest.raises(kind):
+                    await client.edit_order(number, SYMBOL, "limit", "buy", *to)
+                assert f'ode": "{code}"' in client.last_http_response
+
+            low, high = round(last * 0.5, 2), round(last * 0.6, 2)
+            rest = (await client.create_order(SYMBOL, "limit", "buy", 200, low, {"clientOrderId": "abc1"}))["id"]
+            assert (await client.edit_order(rest, SYMBOL, "limit", "buy", 150, high))["id"] == rest
+            found = await client.fetch_order(rest, SYMBOL)
+            assert (found["amount"], found["price"], found["clientOrderId"]) == (150.0, high, "abc1")
+            await refused(ccxt.InsufficientFunds, "51008", rest, 10**7, high)
+            await refused(ccxt.OrderNotFound, "51503", "99", 1, low)
+            await client.edit_order(rest, SYMBOL, "limit", "buy", 150, round(last * 1.05, 2))
+            venue.open_bar()
+            venue.close_bar()
+            found = await client.fetch_order(rest, SYMBOL)
+            assert 0.0 < found["filled"] < 150.0
+            await client.edit_order(rest, SYMBOL, "limit", "buy", round(found["filled"] + 10.0, 1), low)
+            assert (await client.fetch_order(rest, SYMBOL))["remaining"] == pytest.approx(10.0)
+            await client.cancel_order(rest, SYMBOL)
+            await refused(ccxt.OrderNotFound, "51503", rest, 150, high)
+
+    asyncio.run(run())
+
+
 def test_stops_and_targets_are_algo_orders_that_make_an_ordinary_one() -> None:
     venue = made_venue()
 

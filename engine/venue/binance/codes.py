@@ -64,6 +64,7 @@ FUTURES: Final[Reasons] = {
     "margin_type": (-4046, 400, "No need to change margin type."),
     "position_mode": (-4059, 400, "No need to change position side."),
     "mode": (-4084, 400, "Method is not allowed currently. Upcoming soon."),
+    "same": (-5027, 400, "No need to modify the order."),
     "listen_key": (-1125, 400, "This listenKey does not exist."),
     "key": (-2015, 401, "Invalid API-key, IP, or permissions for action, request ip: 127.0.0.1"),
 }

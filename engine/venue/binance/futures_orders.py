@@ -30,6 +30,7 @@ __all__ = [
     "order",
     "order_number",
     "order_update",
+    "within",
 ]
 
 KINDS = {"MARKET": "market", "LIMIT": "limit"}
@@ -89,7 +90,7 @@ def asked_of(params: Params, market: Market, *, algo: bool) -> Asked:
     wanted += ["triggerPrice"] if algo else ["timeInForce"] if kind == "LIMIT" else []
     if force not in ("GTC", "IOC", "FOK", "GTX") or any(not params.get(name) for name in wanted):
         raise Problem("parameter")
-    quantity = _limited(params.get("quantity", "0"), market.quantity_step)
+    quantity = within(params.get("quantity", "0"), market.quantity_step)
     if not closes and quantity < market.min_quantity:
         raise Problem("least")
     taken = "limit_maker" if force == "GTX" and kind == "LIMIT" else kinds[kind]
@@ -100,15 +101,22 @@ def asked_of(params: Params, market: Market, *, algo: bool) -> Asked:
         kind=cast(Any, taken),
         quantity=quantity,
         client_id=params.get("clientAlgoId" if algo else "newClientOrderId", ""),
-        price=_limited(params["price"], market.price_tick) if limited else 0.0,
-        stop_price=_limited(params["triggerPrice"], market.price_tick) if algo else 0.0,
+        price=within(params["price"], market.price_tick) if limited else 0.0,
+        stop_price=within(params["triggerPrice"], market.price_tick) if algo else 0.0,
         time_in_force=cast(Any, "gtc" if force == "GTX" else force.lower()),
         reduce_only=params.get("reduceOnly", "false").lower() == "true",
         close_position=closes,
     )
 
 
-def _limited(text: str, step: float) -> float:
+def within(text: str, step: float) -> float:
+    """Return a number that has no more digits than a step.
+
+    Raises
+    ------
+    Problem
+        It has, or is none.
+    """
     value = number(text)
     try:
         exponent = Decimal(text).normalize().as_tuple().exponent

@@ -13,7 +13,7 @@ from engine.venue.binance import futures_orders as words
 from engine.venue.binance.codes import Problem
 from engine.venue.binance.futures_rest import FuturesRest
 from engine.venue.binance.routes import Params, Private, limited, whole
-from engine.venue.order import Order
+from engine.venue.order import Order, Rejected
 from engine.venue.tape import Tape
 
 __all__ = ["FuturesTrade"]
@@ -41,6 +41,7 @@ class FuturesTrade:
             ("POST", "order", 4, 1, self.place),
             ("GET", "order", 1, 0, self.order),
             ("GET", "openOrder", 1, 0, self.open_order),
+            ("PUT", "order", 1, 1, self.amend),
             ("DELETE", "order", 1, 0, self.cancel),
             ("GET", "openOrders", 1, 0, self._listed(_is_open_order, words.order)),
             ("GET", "allOrders", 5, 0, self._listed(words.begun, words.order)),
@@ -85,6 +86,23 @@ class FuturesTrade:
         found, tape = self._find(account, params)
         if not found.open:
             raise Problem("unknown_order")
+        return words.order(found, tape.market.id)
+
+    def amend(self, account: Account, params: Params) -> Any:
+        """Give a limit order that rests another price and quantity; one that cannot rest there is cancelled."""
+        found, tape = self._find(account, params)
+        if params.get("side") != found.asked.side.upper():
+            raise Problem("parameter")
+        quantity = words.within(params.get("quantity", ""), tape.market.quantity_step)
+        price = words.within(params.get("price", ""), tape.market.price_tick)
+        if (quantity, price) == (found.asked.quantity, found.asked.price):
+            raise Problem("same")
+        try:
+            self.venue.amend(found, quantity, price)
+        except Rejected as refused:
+            if refused.reason != "match" and not (found.open and quantity <= found.filled):
+                raise
+            self.venue.cancel(found)
         return words.order(found, tape.market.id)
 
     def cancel(self, account: Account, params: Params) -> Any:

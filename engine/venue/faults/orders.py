@@ -10,7 +10,7 @@ from engine.venue.account import Account
 from engine.venue.faults import views
 from engine.venue.faults.armed import Armed
 from engine.venue.faults.call import Call
-from engine.venue.faults.kinds import Kind, fault
+from engine.venue.faults.kinds import LINEAR, Kind, fault
 from engine.venue.order import Asked, Order, Rejected
 
 __all__ = ["ORDERS"]
@@ -170,6 +170,40 @@ async def unknown_code(call: Call, armed: Armed) -> web.StreamResponse:
 )
 async def market_closed(call: Call, armed: Armed) -> web.StreamResponse:
     return call.says("market_closed")
+
+
+@fault(
+    ORDERS,
+    "request",
+    "amend",
+    does="the order is moved to its new price; no answer comes",
+    client="asks for the order, and goes by the price it has",
+    protocols=LINEAR,
+    size=30_000.0,
+    unit="ms at most",
+)
+async def amend_timeout(call: Call, armed: Armed) -> web.StreamResponse:
+    await call.run()
+    return await call.until_gone(armed.size)
+
+
+@fault(
+    ORDERS,
+    "request",
+    "amend",
+    does="the order fills just before it is moved, which is refused",
+    client="takes the refusal for news of a fill: asks for the order",
+    protocols=LINEAR,
+)
+async def amend_loses_to_fill(call: Call, armed: Armed) -> web.StreamResponse:
+    amend = call.venue.amend
+
+    def race(order: Order, quantity: float, price: float) -> Order:
+        if order.open:
+            call.venue.fill(order)
+        return amend(order, quantity, price)
+
+    return await call.run_seeing(views.swapped(call.venue, "amend", race))
 
 
 @fault(

@@ -51,6 +51,12 @@ REASONS: dict[str, tuple[str, int, str]] = {
         200,
         "Order cancellation failed as the order has been filled, canceled or does not exist.",
     ),
+    "no_change": ("51500", 200, "You must enter a price, quantity or TP/SL."),
+    "unknown_amend": (
+        "51503",
+        200,
+        "Order modification failed as the order has been filled, canceled or does not exist.",
+    ),
     "unknown_order": ("51603", 200, "Order does not exist."),
     "leverage": ("59102", 200, "Leverage exceeds the maximum limit. Please lower the leverage."),
     "low_leverage": ("59103", 200, "Leverage is too low. There isn't sufficient margin in your account."),

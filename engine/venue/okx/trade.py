@@ -14,7 +14,7 @@ from engine.venue.market import Market
 from engine.venue.okx import say_account
 from engine.venue.okx.asked import order_asked, text_of
 from engine.venue.okx.codes import Problem, problem_of
-from engine.venue.okx.instrument import inst_id, inst_type
+from engine.venue.okx.instrument import inst_id, inst_type, number, quantity_of
 from engine.venue.okx.rest import Params, Rest, limited, whole
 from engine.venue.order import Asked, Order, Rejected
 
@@ -46,6 +46,7 @@ class Trade:
             ("POST", "order", lambda account, params: [self.place(account, params)]),
             ("POST", "batch-orders", lambda account, rows: [self.place(account, one) for one in batch(rows)]),
             ("GET", "order", self.order),
+            ("POST", "amend-order", lambda account, params: [self.amend(account, params)]),
             ("POST", "cancel-order", lambda account, params: [self.cancel(account, params)]),
             ("POST", "cancel-batch-orders", lambda account, rows: [self.cancel(account, one) for one in batch(rows)]),
             ("POST", "cancel-all-after", self.cancel_all_after),
@@ -135,6 +136,25 @@ class Trade:
             return (Problem("unknown_cancel") if unknown else found).row(**ids)
         ids["ordId"] = str(order.order_id)
         return ids | {"sCode": "0", "sMsg": "", "ts": self._now()}
+
+    def amend(self, account: Account, params: Params) -> dict[str, Any]:
+        """Give a limit order that rests another price or quantity; one that cannot be is told in its row."""
+        ids = {name: str(params.get(name) or "") if isinstance(params, dict) else "" for name in ("ordId", "clOrdId")}
+        ids["reqId"] = ""
+        try:
+            order, market = self._found(account, params)
+            if not (params.get("newPx") or params.get("newSz")):
+                raise Problem("no_change")
+            quantity = quantity_of(params["newSz"], market, "newSz") if params.get("newSz") else order.asked.quantity
+            price = float(number(params["newPx"], "newPx")) if params.get("newPx") else order.asked.price
+            self.venue.amend(order, quantity, price)
+        except Rejected as found:
+            if found.reason == "unknown_order":
+                return Problem("unknown_amend").row(**ids)
+            return problem_of(found, order.asked, market).row(**ids)
+        except Problem as found:
+            return (Problem("unknown_amend") if found.reason == "unknown_order" else found).row(**ids)
+        return ids | {"ordId": str(order.order_id), "sCode": "0", "sMsg": "", "ts": self._now()}
 
     def cancel_all_after(self, account: Account, params: Params) -> list[Any]:
         """Cancel all ordinary orders when so many seconds pass without being asked for this again; 0 ends it."""
