@@ -9,11 +9,13 @@ from engine.execution.orders import OrderRequest
 
 __all__ = [
     "Action",
+    "AmendOrder",
     "CancelOrder",
     "Decided",
     "FetchCandles",
     "FetchFills",
     "FetchHoldings",
+    "FetchQuote",
     "FindOrder",
     "PlaceOrder",
     "PlacePair",
@@ -61,6 +63,21 @@ class CancelOrder:
 
     request: OrderRequest
     venue_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AmendOrder:
+    """Have an order that rests have another price, and quantity: ``request`` is what it is to be."""
+
+    request: OrderRequest
+    venue_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchQuote:
+    """Ask for the best prices of a symbol."""
+
+    symbol: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +185,8 @@ Action = (
     | PlaceOrder
     | PlacePair
     | CancelOrder
+    | AmendOrder
+    | FetchQuote
     | FindOrder
     | FetchFills
     | Decided

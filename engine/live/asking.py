@@ -16,7 +16,7 @@ from engine.execution.budget import Budget
 from engine.execution.exchange import Exchange
 from engine.execution.orders import OrderReport, OrderRequest
 from engine.execution.outcome import Told
-from engine.live.actions import CancelOrder, FetchFills, FindOrder, PlaceOrder, PlacePair
+from engine.live.actions import AmendOrder, CancelOrder, FetchFills, FindOrder, PlaceOrder, PlacePair
 from engine.live.approved import Approved
 from engine.live.clock import Clock
 from engine.live.events import CallFailed, Estimated, Event, FillsSeen, OrderAbsent, OrderSeen
@@ -24,7 +24,7 @@ from parquet_store.errors import Halt
 
 __all__ = ["Asked", "Asking"]
 
-Asked = PlaceOrder | PlacePair | CancelOrder | FindOrder | FetchFills
+Asked = PlaceOrder | PlacePair | AmendOrder | CancelOrder | FindOrder | FetchFills
 Written = asyncio.Future[int] | None
 WAIT_S: Final = 0.25  # before an order is tried again where the venue names no time
 MOST_WAIT_S: Final = 30.0
@@ -126,7 +126,7 @@ class Asking:
 
     async def _call(self, action: Asked, written: Written) -> None:
         venue, request = self.venue, asked_of(action)
-        call: Literal["place", "cancel", "find"] = "find"
+        call: Literal["place", "amend", "cancel", "find"] = "find"
         try:
             if isinstance(action, PlaceOrder | PlacePair):
                 call = "place"
@@ -147,7 +147,14 @@ class Asking:
                 fills = tuple(await venue.fills_of(request.symbol, action.venue_id))
                 self.put(FillsSeen(fills, self.clock.now_ns()))
             else:
-                if isinstance(action, CancelOrder):
+                if isinstance(action, AmendOrder):
+                    call = "amend"
+                    approved(request)
+                    await self._afford(request, 1)
+                    with venue.after(written):
+                        await venue.amend(request, action.venue_id)
+                    call = "find"
+                elif isinstance(action, CancelOrder):
                     call = "cancel"
                     await self._afford(request, 1)
                     with venue.after(written):
@@ -200,14 +207,25 @@ class Asking:
         """
         requests = (action.request,) if isinstance(action, PlaceOrder) else (action.stop, action.target)
         for one in requests:
-            if not isinstance(one, Approved):
-                raise Halt(f"order {one.client_id} was approved by nobody: this is a fault of the program, report it")
+            approved(one)
         return self.unwanted(requests[0].client_id)
 
     def seen(self, reports: Iterable[OrderReport]) -> None:
         """Pass on what the venue says of orders."""
         for report in reports:
             self.put(OrderSeen(report, self.clock.now_ns()))
+
+
+def approved(request: OrderRequest) -> None:
+    """Refuse what nobody approved.
+
+    Raises
+    ------
+    Halt
+        It is such an order.
+    """
+    if not isinstance(request, Approved):
+        raise Halt(f"order {request.client_id} was approved by nobody: this is a fault of the program, report it")
 
 
 def asked_of(action: Asked) -> OrderRequest:

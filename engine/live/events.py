@@ -29,6 +29,7 @@ __all__ = [
     "Limited",
     "OrderAbsent",
     "OrderSeen",
+    "QuoteSeen",
     "Rearmed",
     "Resumed",
     "Stopping",
@@ -111,7 +112,7 @@ class CallFailed:
     """A call about an order failed; ``meaning`` is that of ``engine.execution.outcome``."""
 
     client_id: str
-    call: Literal["place", "cancel", "find"]
+    call: Literal["place", "amend", "cancel", "find"]
     meaning: Literal["retry", "refuse", "halt", "unknown"]
     message: str
     time_ns: int
@@ -144,6 +145,16 @@ class Estimated:
     client_id: str
     best: float
     share: float
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteSeen:
+    """The best prices of a symbol, as they were asked for."""
+
+    symbol: str
+    bid: float
+    ask: float
     time_ns: int
 
 
@@ -207,6 +218,7 @@ Event = (
     | BalanceSeen
     | FundingSeen
     | Estimated
+    | QuoteSeen
     | Killed
     | Limited
     | Rearmed

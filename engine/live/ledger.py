@@ -18,7 +18,7 @@ from engine.execution.orders import Fill
 from engine.kernels import grid
 from engine.live.actions import Traded
 from engine.live.deciding import Noted
-from engine.live.ticket import Ticket
+from engine.live.entry import Entry
 from engine.simulate import REASONS, Costs, formulas
 from engine.simulate.account import TRADE
 from engine.simulate.formulas import KELLY_WINDOW
@@ -108,24 +108,22 @@ class Ledger:
         self._room_for(count)
         self._trades[count - trades.size : count] = trades
 
-    def enter(self, ticket: Ticket, side: float, base_fee: float, time_ns: int) -> bool:
-        """Take a fill of an entry, which the ticket has counted; return whether it is the position's first.
+    def enter(self, entry: Entry, base_fee: float, time_ns: int) -> bool:
+        """Take a fill of an entry, which the entry has counted; return whether it is the position's first.
 
         Parameters
         ----------
-        ticket : Ticket
-        side : float
-            1 long, -1 short.
+        entry : Entry
         base_fee : float
             What the venue kept of the fill, base currency.
         time_ns : int
         """
-        row = self.row
-        first = len(ticket.fills) == 1
+        row, side = self.row, entry.side
+        first = entry.fills == 1
         if first:
             self._closed = (0.0, 0.0, 0.0)
             if row["side"] != 0.0:  # a shadow that was to be left at this open
-                self._leave_shadow(ticket.price)
+                self._leave_shadow(entry.price)
         if first or row["side"] == 0.0:  # of an entry whose first part was left before it was done
             first = True
             self._cash_before = float(row["cash"])
@@ -133,10 +131,10 @@ class Ledger:
             self.positions += 1
             self._base_fee, self._exit = 0.0, (0.0, 0.0, 0.0)
         self._base_fee += base_fee
-        quantity, price, fee = ticket.filled, ticket.price, ticket.fee
+        quantity, price, fee = entry.filled, entry.price, entry.fee
         if self._closed[0]:
             quantity, fee = quantity - self._closed[0], fee - self._closed[2]
-            price = (ticket.notional - self._closed[1]) / quantity
+            price = (entry.notional - self._closed[1]) / quantity
         paid = fee - self._base_fee * price if self._base_fee else fee
         self._entered = quantity - self._base_fee if self._base_fee else quantity
         row["side"], row["quantity"] = side, side * self._entered
@@ -148,7 +146,7 @@ class Ledger:
             row["cash"] += side * notional - fees
         row["due_side"] = 0.0
         self.changed_ns = max(self.changed_ns, time_ns)
-        self.leg["met"], self.leg["pending"] = price, max(ticket.request.quantity - ticket.filled, 0.0)
+        self.leg["met"], self.leg["pending"] = price, entry.left
         return first
 
     def fund(self, amount: float) -> None:
@@ -157,9 +155,9 @@ class Ledger:
         self.row["cash"] += amount
         self._cash_before += amount
 
-    def left_within(self, ticket: Ticket) -> None:
+    def left_within(self, entry: Entry) -> None:
         """Take note that what an entry filled so far is left, while it may fill more."""
-        self._closed = ticket.filled, ticket.notional, ticket.fee
+        self._closed = entry.filled, entry.notional, entry.fee
 
     def level(self, side: float, stop: float, target: float, *, trailing: bool) -> None:
         """Set the levels of a position from its entry price so far and the distances of its decision."""

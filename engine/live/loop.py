@@ -40,6 +40,7 @@ from engine.live.events import (
     Limited,
     OrderAbsent,
     OrderSeen,
+    QuoteSeen,
     Rearmed,
     Resumed,
     Stopping,
@@ -190,6 +191,7 @@ class Loop:
             BalanceSeen: self._balance,
             FundingSeen: self._funded,
             Estimated: self._estimated,
+            QuoteSeen: self._quoted,
             Killed: self._kill,
             Limited: self._limited,
             Rearmed: self._rearmed,
@@ -215,7 +217,7 @@ class Loop:
             actions += self._advance(places)
         for series, price in self._opened.items():
             for k in self._on[series]:
-                actions += self._own(k, self.accounts[k].bar_opened(price, self.time_ns))
+                actions += self._own(k, self.accounts[k].bar_opened(price))
         self._opened.clear()
         return actions
 
@@ -300,7 +302,7 @@ class Loop:
         for series, rule in self.rules.items():
             actions += self._candles(series, rule.at(event.time_ns))
         for k, account in enumerate(self.accounts):
-            if account.tickets or account.again_ns:
+            if account.waits:
                 actions += self._own(k, account.clock(event.time_ns))
         return [*actions, *self.holdings.clock(event.time_ns)]
 
@@ -364,8 +366,8 @@ class Loop:
             closed.append((place, candle, bar, self._late(series, bar)))
             for p in deciding.owners[place]:
                 count += 1
-                if accounts[p].tickets:
-                    deciding.working[p] = accounts[p].live("entry") is not None
+                if accounts[p].waits:
+                    deciding.working[p] = accounts[p].enters
         decided = deciding(len(closed), count, closed[0][2].close_ns // _MS)
         if self.book["day"] > self._before[0]:
             self._day_began()
@@ -552,6 +554,13 @@ class Loop:
         if ticket is not None:
             ticket.best, ticket.estimate = event.best, event.share
         return []
+
+    def _quoted(self, event: QuoteSeen) -> list[Action]:
+        actions: list[Action] = []
+        for k, account in enumerate(self.accounts):
+            if account.symbol == event.symbol and account.waits:
+                actions += self._own(k, account.quoted(event.bid, event.ask, event.time_ns))
+        return actions
 
     def _funded(self, event: FundingSeen) -> list[Action]:
         return self.funding.take(event.payments)

@@ -19,10 +19,12 @@ from engine.execution.exchange import Exchange
 from engine.execution.outcome import Told
 from engine.live.actions import (
     Action,
+    AmendOrder,
     CancelOrder,
     Decided,
     FetchCandles,
     FetchHoldings,
+    FetchQuote,
     PlaceOrder,
     PlacePair,
     Reconnect,
@@ -42,6 +44,7 @@ from engine.live.events import (
     FundingSeen,
     HoldingSeen,
     OrderSeen,
+    QuoteSeen,
     Stopping,
     StreamCut,
     pack,
@@ -55,7 +58,7 @@ from pipelines.candles import Candle
 __all__ = ["Node"]
 
 _MS: Final = 1_000_000
-SENDS: Final = (PlaceOrder, PlacePair, CancelOrder)
+SENDS: Final = (PlaceOrder, PlacePair, AmendOrder, CancelOrder)
 TOLD: Final = frozenset((Decided, Traded, Said))  # nothing is to be done about them
 LOOK_S: Final = 180.0  # how often the venue is asked what the account holds
 ASKING_S: Final = 15.0  # how often orders are asked for, whatever the streams say
@@ -395,6 +398,8 @@ class Node:
             self.reconnect()
         elif isinstance(action, FetchHoldings):
             self._call(self._hold((action.symbol,)))
+        elif isinstance(action, FetchQuote):
+            self._call(self._quote(action.symbol))
         elif self.asking is not None and isinstance(action, Asked):
             self.asking.ask(self.loop.owner(asked_of(action).client_id), action, written)
 
@@ -434,6 +439,12 @@ class Node:
             return
         for symbol, quantity in found.items():
             self.put(HoldingSeen(symbol, quantity, sent_ns, self.clock.now_ns()))
+
+    async def _quote(self, symbol: str) -> None:
+        if self.venue is not None:
+            with contextlib.suppress(Told):  # asked again in its turn
+                found = await self.venue.quote(symbol)
+                self.put(QuoteSeen(symbol, found.bid, found.ask, self.clock.now_ns()))
 
     async def _count(self, venue: Exchange, currencies: Sequence[str]) -> None:
         sent_ns = self.clock.now_ns()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.execution.orders import Fill, OrderReport, OrderRequest
+from engine.live.entry import Entry
 from engine.live.order_states import LIVE, MOVES, State
 from parquet_store.errors import Halt
 
@@ -78,6 +79,18 @@ class Ticket:
         When to cancel it, 0 for never.
     position : int
         The number of the position it leaves or protects.
+    into : Entry, optional
+        What it is an order of, if it enters.
+    at : float
+        The price it rests at: as asked for, or as the venue says.
+    look_ns : int
+        When to look whether it should be moved, 0 for never.
+    moves_to : float
+        Where its next order is to rest once it is cancelled; NaN: there is none.
+    amended : OrderRequest, optional
+        What an amendment under way asks for.
+    over : bool
+        Whether its deadline has passed.
     """
 
     request: OrderRequest
@@ -104,6 +117,12 @@ class Ticket:
     best: float = 0.0
     estimate: float = 0.0
     position: int = 0
+    into: Entry | None = None
+    at: float = float("nan")
+    look_ns: int = 0
+    moves_to: float = float("nan")
+    amended: OrderRequest | None = None
+    over: bool = False
     fills: set[str] = field(default_factory=set)
 
     @property
@@ -134,6 +153,10 @@ class Ticket:
         self.venue_id = report.venue_id or self.venue_id
         self.reported = max(self.reported, report.filled)
         self.doubted = False
+        if report.price == report.price:
+            self.at = report.price
+            if self.amended is not None and report.price == self.amended.price:
+                self.request, self.amended = self.amended, None
         if self.status in LIVE:
             self.becomes(report.status)
             self.absent = self.ask_ns = 0
@@ -161,4 +184,6 @@ class Ticket:
         self.price = fill.price if first else self.notional / self.filled
         self.fee += fee
         self.reported = max(self.reported, self.filled)
+        if self.into is not None:
+            self.into.takes(fill.quantity, fill.price, fee)
         return fee, in_base
