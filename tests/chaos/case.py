@@ -86,6 +86,13 @@ class Case:
         Market, and whether entries and exits are limit orders.
     fill_share : float
         Of a bar's volume that an order may take.
+    chase : str
+        How a limit order goes on: ``follow`` the best price, also ``cross`` at its end, also only rest as a ``maker``,
+        or fill at once (``ioc``) and cross; empty: it rests.
+    amends : bool
+        Whether the venue moves orders.
+    stop_limit : float
+        How far beyond a stop its limit lies.
     slippage : float
         What an entry may be estimated to pay; 0: no book is asked for.
     bars : int
@@ -107,6 +114,9 @@ class Case:
     limit: bool = False
     fill_share: float = 0.0
     slippage: float = 0.0
+    chase: str = ""
+    amends: bool = False
+    stop_limit: float = 0.0
     bars: int = BARS
     loose: bool = False
     off: tuple[str, ...] = field(default=())
@@ -134,6 +144,9 @@ class Case:
             "limit",
             "fill_share",
             "slippage",
+            "chase",
+            "amends",
+            "stop_limit",
             "bar",
             "down_s",
             "loose",
@@ -152,9 +165,9 @@ class Case:
             key, value = found[1], found[2]
             if key in ("seed", "bar"):
                 given[key] = int(value)
-            elif key in ("power", "spot", "limit", "loose"):
+            elif key in ("power", "spot", "limit", "loose", "amends"):
                 given[key] = value == "True"
-            elif key in ("down_s", "fill_share", "slippage"):
+            elif key in ("down_s", "fill_share", "slippage", "stop_limit"):
                 given[key] = float(value)
             else:
                 given[key] = tuple(value.split(",")) if key == "off" else value
@@ -169,9 +182,12 @@ class Case:
             "power": draw.random() < 0.5,
             "down_s": draw.choice((1.0, 20.0, 90.0, 200.0)),
             "spot": draw.random() < 0.4,
-            "limit": draw.random() < 0.25,
+            "limit": draw.random() < 0.4,
             "fill_share": draw.choice((0.0, 0.0, 0.02)),
             "slippage": draw.choice((0.0, 0.0, 0.005)),
+            "chase": draw.choice(("", "follow", "cross", "maker", "ioc")),
+            "amends": draw.random() < 0.5,
+            "stop_limit": draw.choice((0.0, 0.0, 0.0, 0.004)),
         }
         return cls(seed, **{**made, **given})
 
@@ -241,6 +257,12 @@ def setup_of(case: Case) -> Setup:
         pairs=case.spot,
         fills_ns=500_000_000,
         slippage=case.slippage,
+        chase_ns=10_000_000_000 if case.chase in ("follow", "cross", "maker") else 0,
+        cross=case.chase in ("cross", "maker", "ioc"),
+        post_only=case.chase == "maker",
+        time_in_force="ioc" if case.chase == "ioc" else "gtc",
+        stop_limit=case.stop_limit,
+        amends=case.amends and not case.spot,
     )
     feed = FeedRule(absence_ns=10_000_000_000, stale_ns=30_000_000_000)
     return Setup(tuple(placements), together.checkpoint(), lasts, feed, terms, RiskRule(limits, shared=True))

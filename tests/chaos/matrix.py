@@ -49,6 +49,8 @@ def faulty(seeds: Iterable[int], kinds: Iterable[str] = KINDS, points: Iterable[
                     given["kill"] = f"write {draw.randrange(20, 500)} {draw.choice(('before', 'after'))}"
                 if point == "mid_fill":
                     given["fill_share"] = 0.02
+                if kind.startswith("amend_"):
+                    given |= {"limit": True, "amends": True, "spot": False, "chase": draw.choice(("follow", "cross"))}
                 if kind in ("price_zero", "price_spike"):
                     given |= {"slippage": 0.005, "limit": False}
                 if point == "mid_cancel" and "limit" not in given:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import math
+import zlib
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from engine.execution.exchange import WRITTEN, Exchange
-from engine.execution.orders import Balance, Fill, OrderReport, OrderRequest, Payment
+from engine.execution.orders import Balance, Fill, OrderReport, OrderRequest, Payment, Quote
 from engine.execution.outcome import Refused, outcome_of
 from engine.execution.slippage import Estimate, estimated
 from engine.kernels import grid
@@ -34,6 +36,7 @@ __all__ = ["Near"]
 _to_step = grid.to_step.py_func  # type: ignore[attr-defined]
 UP_S, DOWN_S = 0.012, 0.009
 TIMEOUT_S = 10.0
+WALK_NS = 15_000_000_000
 STATES: dict[str, Any] = {"new": "open", "partially_filled": "open"}
 ROLES = {"read": "order"}
 
@@ -213,6 +216,33 @@ class Near:
 
         await self._ask("cancel", "cancel", end, symbol=symbol, client_id=client_id)
 
+    async def amend(self, request: OrderRequest, venue_id: str) -> None:
+        """Have a limit order that rests become what the request says."""
+
+        def move() -> None:
+            order = self.market.find(self.account, request.symbol, order_id=int(venue_id))
+            step = self._rules[request.symbol].quantity_step
+            quantity = float(f"{_to_step(request.quantity, step, 0.0):.12g}")
+            self.market.amend(order, quantity, float(f"{request.price:.12g}"))
+
+        await self._ask("amend", "amend", move, symbol=request.symbol, client_id=request.client_id)
+
+    async def quote(self, symbol: str) -> Quote:
+        """Return the best prices: a little beside those of the bars, so that orders have somewhere to go."""
+
+        def look() -> Quote:
+            (bid, size), (ask, other) = (side[0] for side in self.market.tape(symbol).book())
+            now_ns = self.world.clock.now_ns()
+            walk = math.sin(zlib.crc32(f"{self.world.case.seed}{symbol}{now_ns // WALK_NS}".encode()))
+            if self.world.case.chase == "maker":  # around the last price, so that what may only rest can
+                low, high = 1.0 - 0.001 * abs(walk), 1.0 + 0.001 * abs(walk)
+            else:
+                low = high = 1.0 + 0.003 * walk
+            return Quote(symbol, round(bid * low, 2), round(ask * high + 0.005, 2), size, other, now_ns)
+
+        found: Quote = await self._ask("book", "read", look, symbol=symbol)
+        return found
+
     async def fills_of(self, symbol: str, venue_id: str) -> list[Fill]:
         """Return the executions of an order."""
 
@@ -376,7 +406,7 @@ def asked_of(request: OrderRequest, quantity: float, *, spot: bool) -> Asked:
     return Asked(
         request.symbol,
         request.side,
-        request.kind,
+        "limit_maker" if request.post_only else request.kind,
         written(quantity),
         copied(request.client_id),
         written(request.price),

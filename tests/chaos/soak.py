@@ -36,6 +36,8 @@ LASTING = {
 }  # fmt: skip
 OURS = ("engine/live", "engine/execution", "engine/graph", "engine/risk", "asyncio", "sqlite3")
 HOUR = 60
+ROUND = 64  # bars: what is kept to correct the past grows and goes in rounds of so many (`engine.live.correcting`)
+STEP = 4
 
 
 class Soak(World):
@@ -45,6 +47,8 @@ class Soak(World):
     ----------
     sizes : list of int
         Bytes that the run's own code holds at each full hour, without the closed trades: 80 bytes each.
+    early, late : list of int
+        The same every few minutes of a round, from the second hour on and up to the end.
     armed_so_far : int
         Faults armed.
     rearmed : int
@@ -54,6 +58,8 @@ class Soak(World):
     def __init__(self, case: Case, folder: Path) -> None:
         super().__init__(case, folder)
         self.sizes: list[int] = []
+        self.early: list[int] = []
+        self.late: list[int] = []
         self.armed_so_far = self.rearmed = 0
         self.draw = random.Random(case.seed)
         self.kinds = [name for name in KINDS if name not in LASTING and case.protocol in TABLE[name].protocols]
@@ -62,8 +68,12 @@ class Soak(World):
         """Arm a fault now and then; each hour look at the memory, and as a person would at what was halted."""
         if k % HOUR == 0 and k:
             self._looked_at()
-            if tracemalloc.is_tracing():
+        if tracemalloc.is_tracing() and k:
+            if k % HOUR == 0:
                 self.sizes.append(self._held())
+            for first, found in ((HOUR, self.early), (self.case.bars - ROUND, self.late)):
+                if first <= k < first + ROUND and k % STEP == 0:
+                    found.append(self._held())
         if k < self.case.bars and self.draw.random() < 0.3:
             self.faults.arm(self.draw.choice(self.kinds))
             self.armed_so_far += 1
@@ -103,7 +113,7 @@ def soaked(hours: int, seed: int = 1) -> dict[str, Any]:
             entries = 0 if world.journal is None else world.journal.sequence
     finally:
         tracemalloc.stop()
-    sizes = world.sizes
+    early, late = (round(sum(found) / len(found)) for found in (world.early, world.late))
     gc.collect()
     return {
         "hours": hours,
@@ -113,10 +123,10 @@ def soaked(hours: int, seed: int = 1) -> dict[str, Any]:
         "entries": outcome.entries,
         "fills": outcome.fills,
         "journal_entries": entries,
-        "bytes_second_hour": sizes[1],
-        "bytes_last_hour": sizes[-1],
-        "bytes_each_hour": sizes,
-        "growth": round(sizes[-1] / sizes[1] - 1.0, 4),
+        "bytes_second_hour": early,
+        "bytes_last_hour": late,
+        "bytes_each_hour": world.sizes,
+        "growth": round(late / early - 1.0, 4),
         "tasks_left": sum(1 for one in gc.get_objects() if isinstance(one, asyncio.Task) and not one.done()),
         "files_left": open_files() - files,
         "warnings": sorted({str(one.message)[:100] for one in told}),

@@ -78,7 +78,9 @@ def test_orders_that_are_sent_again_where_nobody_knows_show(monkeypatch: pytest.
             return told(self, ticket, event)
         ticket.becomes("rejected")  # as if an unknown outcome were a failure
         del self.tickets[ticket.request.client_id]
-        return [self._place(ticket.leg, ticket.request.quantity, event.time_ns, float("nan"))]
+        if ticket.into is not None:
+            return [self._entry_order(ticket.into, ticket.request.quantity, event.time_ns)]
+        return self._exit_over(ticket, event.time_ns) if ticket.leg == "exit" else self._protect(event.time_ns)
 
     monkeypatch.setattr(SubAccount, "_not_placed", again)
     kinds = ("timeout_after_acceptance", "unknown_outcome", "reset_after", "gateway_timeout")

@@ -46,6 +46,7 @@ class Watch:
         self.entered = self.fills = 0
         self.durable: set[str] = set()
         self.legs: dict[str, tuple[str, str, int]] = {}  # of each order: sub-account, leg, close of its bar in ms
+        self.asked: dict[tuple[str, int], float] = defaultdict(float)  # the most an order of a decision asked for
         self._arrivals: dict[str, int] = defaultdict(int)
         self._closes: list[tuple[int, float]] = []  # equity at each close
 
@@ -80,10 +81,12 @@ class Watch:
         if found is None:
             return
         account, ticket = found
-        self.legs[name] = account.name, ticket.leg, MINUTE_MS * (number_of(account, ticket) + 1)
+        key = account.name, MINUTE_MS * (number_of(account, ticket) + 1)
+        self.legs[name] = key[0], ticket.leg, key[1]
         if ticket.leg != "entry":
             return
         self.entered += 1
+        self.asked[key] = max(self.asked[key], request.quantity)
         for low, high, day in self._days():
             now = world.clock.true_ns() // 1_000_000 // DAY_MS
             unsure = 1.15 if world.killed else 1.05  # the equity of a midnight the process did not see is not known
@@ -201,25 +204,23 @@ class Watch:
     def _decisions(self, orders: list[Order]) -> None:
         """Hold what was entered against what one decision asked for, however often it was tried."""
         filled: dict[tuple[str, int], float] = defaultdict(float)
-        asked: dict[tuple[str, int], float] = defaultdict(float)
         for order in orders:
             account, leg, close_ms = self.legs[order.asked.client_id]
             if leg == "entry":
                 filled[account, close_ms] += order.filled
-                asked[account, close_ms] = max(asked[account, close_ms], order.asked.quantity)
         for key, quantity in filled.items():
-            if quantity > asked[key] * (1.0 + 1e-9):
-                self.broke(f"{key[0]} entered {quantity:g} for one decision of {asked[key]:g}")
+            if quantity > self.asked[key] * (1.0 + 1e-9):
+                self.broke(f"{key[0]} entered {quantity:g} for one decision of {self.asked[key]:g}")
 
     def _trades_a_day(self, orders: list[Order]) -> None:
-        count: dict[tuple[str, int], int] = defaultdict(int)
+        closes: dict[tuple[str, int], set[int]] = defaultdict(set)  # an entry may take several orders
         for order in orders:
             account, leg, time_ms = self.legs.get(order.asked.client_id, ("", "", 0))
             if leg == "entry" and order.filled:
-                count[account, time_ms // DAY_MS] += 1
-        for (account, _), number in count.items():
-            if number > self.trades:
-                self.broke(f"{account} entered {number} times in a day")
+                closes[account, time_ms // DAY_MS].add(time_ms)
+        for (account, _), found in closes.items():
+            if len(found) > self.trades:
+                self.broke(f"{account} entered {len(found)} times in a day")
 
     # --- what the venue has
 

@@ -22,7 +22,7 @@ from engine.venue.events import Event, OrderChanged
 from engine.venue.faults import Faults
 from engine.venue.faults.table import TABLE
 from engine.venue.market import Market
-from parquet_store.errors import LockstepError
+from parquet_store.errors import LockstepError, Usage
 from tests.chaos.case import CALM, CASH, HISTORY, MINUTE_MS, Case, bars_of, costs_of, setup_of
 from tests.chaos.clockwork import Deadlock, Killed, SimulatedClock, SimulatedLoop
 from tests.chaos.near import Near, copied
@@ -240,6 +240,8 @@ class World:
                     loop.run_until_complete(asyncio.sleep(case.down_s))
         except LockstepError as error:
             self.ended = f"{type(error).__name__}: {error}"
+            if isinstance(error, Usage):  # nobody asked for anything: a fault of the program
+                self.watch.broke(self.ended)
             self._bury()
         except (Deadlock, BaseExceptionGroup) as error:
             first: BaseException = error
