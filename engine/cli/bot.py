@@ -130,7 +130,7 @@ def kill(
     """Cancel a bot's orders, leave its positions at market and end it; it does not start again until rearmed.
 
     Where no bot runs, none starts until rearmed; what is held then stays.  Waits until the bot has ended.  --rearm
-    also lets it trade on after a week's loss or a drawdown stopped it.
+    also lets it trade on after a week's loss, a drawdown, or something it did not understand stopped it.
 
     \b
     Example:

@@ -149,13 +149,14 @@ class Keeping:
         """Do what follows of news of an order."""
         raise NotImplementedError
 
-    def revived(self, client_id: str) -> Ticket | None:
+    def revived(self, client_id: str, *, filled: bool) -> Ticket | None:
         """Take an order back that was taken for refused or absent, and that the venue has after all; None if it cannot.
 
-        An entry is taken back while nothing else is held or entered.
+        One the venue has told the end of is not, unless it filled: what says that it rests is older.  An entry is taken
+        back while nothing else is held or entered.
         """
         done = next((one for one in self._done if one.request.client_id == client_id), None)
-        if done is None or done.status not in ("rejected", "canceled") or done.fills:
+        if done is None or done.status not in ("rejected", "canceled") or done.fills or (done.venue_id and not filled):
             return None
         if done.leg == "entry" and (self._row["quantity"] != 0.0 or self.enters):
             return None

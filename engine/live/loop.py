@@ -479,7 +479,7 @@ class Loop:
         actions: list[Action] = []
         if report.client_id not in account.tickets:
             there = report.status == "open" or report.filled > 0.0
-            if not there or account.revived(report.client_id) is None:
+            if not there or account.revived(report.client_id, filled=report.filled > 0.0) is None:
                 return []  # one that is done
             actions.append(Said("warning", account.name, f"the venue has order {report.client_id} after all"))
         if report.venue_id:
@@ -504,7 +504,7 @@ class Loop:
             self._unclaimed.pop(next(iter(self._unclaimed)))
         for client_id, fills in found.items():
             k = self._owner[client_id]
-            ticket = self.accounts[k].tickets.get(client_id) or self.accounts[k].revived(client_id)
+            ticket = self.accounts[k].tickets.get(client_id) or self.accounts[k].revived(client_id, filled=True)
             if ticket is None:
                 actions += self.accounts[k].late_fills(client_id, fills)
             else:

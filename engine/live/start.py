@@ -218,16 +218,24 @@ async def setup_of(
 
 def terms_of(settings: BotSettings, venue: Exchange | None, clock: Clock) -> Terms:
     """Return how sub-accounts trade."""
+    orders = settings.orders
     played = isinstance(clock, PlayedClock)  # no time passes in which a stream could tell
     return Terms(
         spot=settings.venue.market == "spot",
         paper=venue is None,
-        limit=settings.orders.kind == "limit",
-        deadline_ns=int(settings.orders.deadline_seconds * _SECOND),
+        limit=orders.kind == "limit",
+        deadline_ns=int(orders.deadline_seconds * _SECOND),
         pairs=venue is not None and venue.pairs,
         latency_ns=int(settings.paper.latency_seconds * _SECOND) if venue is None else 0,
         fills_ns=0 if venue is None or played or not venue.streams_fills else FILLS_NS,
-        slippage=settings.orders.max_slippage if venue is not None else 0.0,
+        slippage=orders.max_slippage if venue is not None else 0.0,
+        chase_ns=int(orders.chase_seconds * _SECOND),
+        reach=orders.reach,
+        cross=orders.at_deadline == "market",
+        post_only=orders.post_only,
+        time_in_force=orders.time_in_force,
+        stop_limit=orders.stop_limit,
+        amends=venue is not None and venue.amends,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.risk import Limits
-from engine.settings.model import BotSettings
+from engine.settings.model import BotSettings, OrderSettings
 from parquet_store.errors import Usage
 
 __all__ = ["live_summary", "refuse_unsafe"]
@@ -59,6 +59,18 @@ def value_of(limits: Limits, name: str) -> object:
     return getattr(getattr(limits, layer), key)
 
 
+def orders_in_words(orders: OrderSettings) -> str:
+    """Return how positions are entered and left, in a line."""
+    if orders.kind == "market":
+        words = "market orders"
+    else:
+        only = "only resting, " if orders.post_only else ""
+        rests = f"for {orders.deadline_seconds:g} s" if orders.time_in_force == "gtc" else orders.time_in_force
+        moved = f", moved every {orders.chase_seconds:g} s within {orders.reach:.2%}" if orders.chase_seconds else ""
+        words = f"limit orders {only}{rests}{moved}, then {orders.at_deadline}"
+    return words + (f", stops with a limit {orders.stop_limit:.2%} beyond" if orders.stop_limit else "")
+
+
 def live_summary(settings: BotSettings) -> list[str]:
     """Return the lines a human confirms: where, what with which share, which limits."""
     venue, limits, orders = settings.venue, settings.limits, settings.orders
@@ -67,8 +79,7 @@ def live_summary(settings: BotSettings) -> list[str]:
     lines += [
         f"{one.path.name}: {', '.join(one.symbols)} with {one.share:.0%} of the account" for one in settings.manifests
     ]
-    until = f" for {orders.deadline_seconds:g} s" if orders.kind == "limit" else ""
-    lines.append(f"{orders.kind} orders{until}, cash {'shared' if settings.account.shared else 'of its own for each'}")
+    lines.append(f"{orders_in_words(orders)}, cash {'shared' if settings.account.shared else 'of its own for each'}")
     if limits is None:
         return [*lines, "no limits of risk: [risk] is not in the file"]
     return lines + [

@@ -196,15 +196,51 @@ class PaperSettings(_Frozen):
 
 
 class OrderSettings(_Frozen):
-    """How a position is entered and left: ``market``, or ``limit`` until ``deadline_seconds`` and then cancelled.
+    """How a position is entered and left.
 
-    ``max_slippage``: an entry at market that would pay more beyond the best price, by the book just before it leaves,
-    is not sent; 0: the book is not looked at.
+    Attributes
+    ----------
+    kind : str
+        ``market``; or ``limit``: at the last close, until ``deadline_seconds`` have passed.
+    deadline_seconds : float
+        After which a limit order is cancelled; what was to be left then goes at market.
+    at_deadline : str
+        What becomes of the rest of an entry then: ``cancel``, or ``market``.
+    chase_seconds : float
+        How often a limit order that rests is moved to the best price of its own side; 0: it stays.
+    reach : float
+        How far from the close an order is moved at most, as a fraction.
+    post_only : bool
+        Whether a limit entry may only rest: it begins at the best price of its own side, and never takes.
+    time_in_force : str
+        Of a limit entry: ``gtc`` rests, ``ioc`` fills what it can at once, ``fok`` all or nothing.
+    stop_limit : float
+        How far beyond a stop its limit lies, as a fraction; 0: stops trade at market.
+    max_slippage : float
+        An entry at market that would pay more beyond the best price, by the book just before it leaves, is not sent;
+        0: the book is not looked at.
     """
 
     kind: Literal["market", "limit"] = "market"
     deadline_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 20.0
+    at_deadline: Literal["cancel", "market"] = "cancel"
+    chase_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 0.0
+    reach: Annotated[float, Field(gt=0.0, le=0.2)] = 0.005
+    post_only: bool = False
+    time_in_force: Literal["gtc", "ioc", "fok"] = "gtc"
+    stop_limit: Annotated[float, Field(ge=0.0, le=0.2)] = 0.0
     max_slippage: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> OrderSettings:
+        limits = ("at_deadline", "chase_seconds", "post_only", "time_in_force")
+        for key in limits if self.kind == "market" else ():
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise fault(f'{key} is {getattr(self, key)}, which only limit orders have: say kind = "limit"')
+        if self.time_in_force != "gtc" and (self.post_only or self.chase_seconds):
+            key = "post_only" if self.post_only else "chase_seconds"
+            raise fault(f"time_in_force is {self.time_in_force}, which does not rest: {key} has no meaning with it")
+        return self
 
 
 class AccountSettings(_Frozen):

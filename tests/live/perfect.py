@@ -14,7 +14,18 @@ import numpy as np
 from engine.execution.orders import Fill, OrderReport, OrderRequest
 from engine.graph import Program
 from engine.graph.together import Together
-from engine.live.actions import Action, CancelOrder, Decided, FetchCandles, FetchFills, FindOrder, PlaceOrder, PlacePair
+from engine.live.actions import (
+    Action,
+    AmendOrder,
+    CancelOrder,
+    Decided,
+    FetchCandles,
+    FetchFills,
+    FetchQuote,
+    FindOrder,
+    PlaceOrder,
+    PlacePair,
+)
 from engine.live.events import (
     AccountStreamCut,
     CallFailed,
@@ -25,6 +36,7 @@ from engine.live.events import (
     FillsSeen,
     OrderAbsent,
     OrderSeen,
+    QuoteSeen,
 )
 from engine.live.loop import Loop
 from engine.live.setup import FeedRule, Placement, Setup, series_of
@@ -77,6 +89,7 @@ class Resting:
     filled: float = 0.0
     sibling: str = ""
     asked: bool = False
+    triggered: bool = False
     fills: list[Fill] = field(default_factory=list)
 
 
@@ -89,13 +102,15 @@ class Perfect:
         By what was filled.
     price : float
         The latest, NaN between a close and the next open.
+    aside : float
+        Where the best prices are, as a part of the latest.
     """
 
     def __init__(self, costs: Costs, trouble: Trouble, *, spot: bool) -> None:
         self.costs, self.trouble, self.spot = costs, trouble, spot
         self.position, self.cash = 0.0, costs.initial_cash
         self.orders: dict[str, Resting] = {}
-        self.price, self.time_ns = float("nan"), 0
+        self.price, self.time_ns, self.aside = float("nan"), 0, 1.0
         self.told: list[Event] = []  # by the stream
 
     def live(self, *kinds: str) -> list[Resting]:
@@ -123,6 +138,11 @@ class Perfect:
             return self._call([action.stop, action.target], "place")
         if isinstance(action, CancelOrder):
             return self._call([action.request], "cancel")
+        if isinstance(action, AmendOrder):
+            return self._call([action.request], "amend")
+        if isinstance(action, FetchQuote):
+            bid = round(self.aside * self.price, 2)
+            return [QuoteSeen(action.symbol, bid, bid + 0.02, self.time_ns)] if bid > 0.0 else []
         if isinstance(action, FindOrder):
             one = self.orders.get(action.request.client_id)
             if one is None or (not one.asked and self.trouble.strikes("lagging")):
@@ -138,10 +158,12 @@ class Perfect:
 
     def _call(self, requests: list[OrderRequest], call: Any) -> list[Event]:
         meaning = next((name for name in ("lost_request", "refused", "busy") if self.trouble.strikes(name)), "")
-        if call == "cancel" and meaning == "refused":
+        if call != "place" and meaning == "refused":
             meaning = ""
+        if call == "place" and requests[0].post_only and not meaning and self._crosses(requests[0]):
+            meaning = "refused"
         if not meaning:
-            done = self._place(requests) if call == "place" else self._cancel(requests[0])
+            done = self._place(requests) if call == "place" else DOES[call](self, requests[0])
             if done and not self.trouble.strikes("lost_answer"):
                 return done
         means: Any = {"refused": "refuse", "busy": "retry"}.get(meaning, "unknown")
@@ -156,12 +178,23 @@ class Perfect:
         if len(requests) == 2:
             one, two = (self.orders[request.client_id] for request in requests)
             one.sibling, two.sibling = two.request.client_id, one.request.client_id
-        bound = sum(one.request.quantity for one in self.live("stop", "take_profit", "market", "limit")
+        bound = sum(one.request.quantity for one in self.live("stop", "stop_limit", "take_profit", "market", "limit")
                     if one.request.side == "sell" and not (one.sibling and one.request.kind == "stop"))  # fmt: skip
         assert not self.spot or bound <= self.position * (1.0 + 1e-9), "more is bound than held"
         if self.price == self.price:  # while a bar forms
             self.match(self.price, self.price, self.price)
         return [self.report(self.orders[request.client_id]) for request in requests]
+
+    def _crosses(self, request: OrderRequest) -> bool:
+        side = 1.0 if request.side == "buy" else -1.0
+        return side * (request.price - self.price) >= 0.0
+
+    def _amend(self, request: OrderRequest) -> list[Event]:
+        one = self.orders[request.client_id]
+        if one.status != "open" or (request.post_only and self._crosses(request)):
+            return []
+        one.request = request
+        return [self.report(one)]
 
     def _cancel(self, request: OrderRequest) -> list[Event]:
         one = self.orders[request.client_id]
@@ -183,22 +216,30 @@ class Perfect:
         """Fill market and limit orders at a price, then what rests: at the open, then the stop, then the target."""
         for one in self.live("market", "limit"):
             self._fill(one, open)
-        for kind in ("stop", "take_profit"):
+            if one.status == "open" and one.request.time_in_force != "gtc":
+                self._end(one, "expired")
+        for kind in ("stop", "stop_limit", "take_profit"):
             for one in self.live(kind):
-                level, falls = one.request.stop_price, (one.request.side == "sell") == (kind == "stop")
-                if open <= level if falls else open >= level:
+                if one.triggered or self._met(one, open, open):
                     self._fill(one, open)
-        for kind in ("stop", "take_profit"):
+        for kind in ("stop", "stop_limit", "take_profit"):
             for one in self.live(kind):
-                level, falls = one.request.stop_price, (one.request.side == "sell") == (kind == "stop")
-                if low <= level if falls else high >= level:
-                    self._fill(one, level)
+                if one.triggered or self._met(one, high, low):
+                    level = one.request.price if one.triggered else one.request.stop_price
+                    reached = low <= level if one.request.side == "buy" else high >= level
+                    if not one.triggered or reached:
+                        self._fill(one, level)
+
+    def _met(self, one: Resting, high: float, low: float) -> bool:
+        level, falls = one.request.stop_price, (one.request.side == "sell") == (one.request.kind != "take_profit")
+        return low <= level if falls else high >= level
 
     def _fill(self, one: Resting, at: float) -> None:
         request = one.request
         side = 1.0 if request.side == "buy" else -1.0
         price = float(_fill_price(at, side, self.costs.slippage))
-        if request.kind == "limit":
+        if request.kind in ("limit", "stop_limit"):
+            one.triggered = request.kind == "stop_limit"
             if side * (at - request.price) > 0.0:
                 return
             price = at
@@ -208,7 +249,12 @@ class Perfect:
         else:
             quantity = float(_affordable(quantity, price, self.cash, self.costs))
         whole = quantity == request.quantity - one.filled
-        if request.kind == "limit" and one.filled == 0.0 and self.trouble.strikes("part"):
+        if (
+            request.kind == "limit"
+            and one.filled == 0.0
+            and request.time_in_force != "fok"
+            and self.trouble.strikes("part")
+        ):
             quantity, whole = 0.25 * quantity, False
         if quantity == 0.0:
             self._end(one, "expired")
@@ -236,6 +282,9 @@ class Perfect:
             self.told.append(self.report(one))
         else:
             self._end(one, "expired")
+
+
+DOES: dict[str, Any] = {"cancel": Perfect._cancel, "amend": Perfect._amend}
 
 
 class Played:
@@ -286,6 +335,15 @@ class Played:
         self.step([CandlesStreamed(self.series, (first,), self.now_ns)])
         self.settle()
         self.check()
+        if self.terms.chase_ns:
+            for k in range(1, 4):  # the best prices wander, and the last price with them
+                self.venue.aside = 1.0 + 0.002 * float(self.trouble.draw.uniform(-1.0, 1.0))
+                self.at(self.now_ns + self.terms.chase_ns)
+                if k == 2:
+                    self.venue.match(whole.open, whole.open, whole.open)
+                    self.settle()
+            self.at(self.now_ns + self.terms.deadline_ns)
+            self.check()
         self.venue.match(whole.open, whole.high, whole.low)
         self.settle()
         self.venue.price = float("nan")
@@ -372,11 +430,13 @@ class Played:
         near = 1e-9 * max(abs(venue.position), 1e-6)
         assert abs(account.quantity - venue.position) <= near, (account.quantity, venue.position)
         assert abs(float(account.account[0]["cash"]) - venue.cash) <= 1e-9 * self.venue.costs.initial_cash
-        live = {one.request.client_id: one for one in venue.live("market", "limit", "stop", "take_profit")}
+        live = {
+            one.request.client_id: one for one in venue.live("market", "limit", "stop", "stop_limit", "take_profit")
+        }
         assert set(live) <= set(account.tickets), "an order rests that nobody knows of"
         legs = [account.tickets[name].leg for name in live]
         assert len(set(legs)) == len(legs), legs
         if venue.position != 0.0 and account.program.role("stop") is not None and not account.live("entry"):
-            stops = [one for one in live.values() if one.request.kind == "stop" and one.request.reduce_only]
+            stops = [one for one in live.values() if one.request.kind.startswith("stop") and one.request.reduce_only]
             leaves = "exit" in legs
             assert leaves or any(abs(one.request.quantity - abs(venue.position)) <= near for one in stops), legs

@@ -20,6 +20,7 @@ from engine.simulate import Costs
 from pipelines import Bars
 from tests.chaos.case import Both, Long
 from tests.live.perfect import Played, Trouble
+from tests.live.test_subaccount import FOLLOWS
 from tests.venue.client import made_bars
 
 COSTS = Costs(fee=0.001, slippage=0.0005, price_tick=0.01, quantity_step=0.001)
@@ -34,11 +35,12 @@ def program_of(*, spot: bool) -> Program:
 class Orders(RuleBasedStateMachine):
     """One sub-account beside a venue that fills by the simulation's rules."""
 
-    @initialize(spot=st.booleans(), limit=st.booleans(), seed=st.integers(0, 1000))
-    def begin(self, *, spot: bool, limit: bool, seed: int) -> None:
+    @initialize(spot=st.booleans(), limit=st.sampled_from((None, "rests", *FOLLOWS)), seed=st.integers(0, 1000))
+    def begin(self, *, spot: bool, limit: str | None, seed: int) -> None:
         bars: Bars = made_bars(90, seed)
         costs = dataclasses.replace(COSTS, short=not spot, leverage=1.0 if spot else 2.0)
-        self.played = Played(program_of(spot=spot), costs, bars, Terms(spot=spot, limit=limit), Trouble(seed))
+        terms = Terms(spot=spot, limit=limit is not None, **FOLLOWS.get(limit or "", {}))
+        self.played = Played(program_of(spot=spot), costs, bars, terms, Trouble(seed))
         self.k = 0
         self.killed = False
         self.before = 0

@@ -161,6 +161,26 @@ def test_limit_orders_that_fill_in_part_or_expire_leave_no_position_unguarded(ca
     Played(program, costs, bars, replace(terms, limit=True), trouble).play()
 
 
+FOLLOWS: dict[str, dict[str, Any]] = {
+    "moved": {"chase_ns": 10 * 10**9, "amends": True},
+    "sent anew": {"chase_ns": 10 * 10**9},
+    "crosses": {"chase_ns": 10 * 10**9, "cross": True, "amends": True},
+    "only rests": {"chase_ns": 10 * 10**9, "cross": True, "post_only": True},
+    "at once": {"time_in_force": "ioc", "cross": True},
+    "all or nothing": {"time_in_force": "fok"},
+    "stops with a limit": {"stop_limit": 0.002},
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWS)
+@settings(EXAMPLES, max_examples=8)
+@given(cases(paper=False), SEEDS)
+def test_limit_orders_of_every_kind_hold_what_the_venue_filled(name: str, case: Case, seed: int) -> None:
+    program, costs, bars, terms = case
+    trouble = Trouble(seed, part=0.4, repeat=0.2, shuffle=True, lost_answer=0.1, busy=0.1, lose=0.1)
+    Played(program, costs, bars, replace(terms, limit=True, **FOLLOWS[name]), trouble).play()
+
+
 def test_fills_in_parts_come_to_the_simulations_trades_but_for_rounding() -> None:
     program = program_of(short=True, stop=True, target=True, trailing=True)
     bars, costs = made_bars(np.random.default_rng(3), BARS), Costs(fee=0.001, slippage=0.0007, short=True)

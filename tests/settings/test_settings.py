@@ -91,6 +91,11 @@ def test_settings_do_not_change() -> None:
         (('"binance"', '"coinbase"\nmarket = "perpetual"'), "bot.toml: venue: coinbase is traded as spot here"),
         (('"binance"', '"robinhood"'), "bot.toml: feed.candles_from: robinhood has no candles"),
         (("[venue]", "mode = 'demo'\n[venue]"), "demo"),
+        (("[venue]", "[orders]\nchase_seconds = 5\n[venue]"), "orders: chase_seconds is 5.0, which only limit orders"),
+        (
+            ("[venue]", "[orders]\nkind = 'limit'\npost_only = true\ntime_in_force = 'ioc'\n[venue]"),
+            "orders: time_in_force is ioc, which does not rest: post_only has no meaning with it",
+        ),
         (('"binance"', '"binance"\nrest_url = "127.0.0.1:80"'), "bot.toml: venue.rest_url: found"),
         (('"binance"', '"binance"\nrest_url = "http://me:pw@127.0.0.1"'), "a URL with a user or a password in it"),
         (('"binance"', '"binance"\nrest_url = "http://a:99999"'), "bot.toml: venue.rest_url: no URL"),
@@ -222,6 +227,11 @@ def test_what_is_confirmed_names_symbols_shares_and_limits() -> None:
     text = "\n".join(live_summary(live(LOCAL)))
     for part in ("live on binance spot (on this machine)", "BTC/USDT with 50%", "no limits of risk"):
         assert part in text
+    assert "market orders, cash of its own for each" in text
+    chase = '[orders]\nkind = "limit"\nchase_seconds = 5\nat_deadline = "market"\nstop_limit = 0.01\n'
+    chased = "\n".join(live_summary(parse(GOOD + chase)))
+    words = "limit orders for 20 s, moved every 5 s within 0.50%, then market, stops with a limit 1.00% beyond"
+    assert words in chased
     away = "\n".join(live_summary(live("")))
     for part in ("the real venue", "risk_per_trade 0.02", "daily_loss 0.05", "value_at_risk off", "notional 100,"):
         assert part in away
