@@ -42,7 +42,7 @@ class Leaving(Protecting):
             if time_ns < self.again_ns or not self.again_ns:
                 self.again_ns = self.again_ns or time_ns + 10 * SECOND
                 return [Said("error", self.name, f"the position was not left in {MOST_ATTEMPTS} attempts: look at it")]
-            self.again_ns = 0
+        self.again_ns = 0
         return [self._exit(time_ns, price)]
 
     def _exit(self, time_ns: int, price: float) -> PlaceOrder:
