@@ -27,6 +27,7 @@ from engine.cli import (
     data,
     prove,
     results,
+    route,
     search,
     strategies,
     sweep,
@@ -57,6 +58,7 @@ _ORDER = (
     "kill",
     "limits",
     "reconcile",
+    "route",
     "venue",
 )
 
@@ -96,6 +98,7 @@ prove.register(app)
 backtest.register(app)
 tour.register(app)
 bot.register(app)
+route.register(app)
 venue.register(app)
 
 

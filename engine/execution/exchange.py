@@ -22,7 +22,7 @@ from engine.execution.contracts import in_base, to_base, to_contracts
 from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Payment, Quote
 from engine.execution.outcome import Call, Refused, Told, outcome_as, outcome_of
 from engine.execution.rights import KeyRights, rights_of
-from engine.execution.slippage import Estimate, estimated
+from engine.execution.slippage import Estimate, Levels, estimated
 from engine.execution.trade_candles import TradeCandles
 from parquet_store.errors import Failed, Halt, Refuse, Usage, unknown
 
@@ -237,12 +237,16 @@ class Exchange:
         self._market(symbol)
         return quote_of(symbol, await self._ask(self.client.fetch_order_book(symbol, 5), "read", symbol))
 
+    async def book(self, symbol: str) -> tuple[Levels, Levels]:
+        """Return the levels of the order book in base currency: bids, asks, the best first."""
+        size = float(self._market(symbol).get("contractSize") or 1.0)
+        book = await self._ask(self.client.fetch_order_book(symbol, LEVELS), "read", symbol)
+        bids, asks = ([(float(row[0]), float(row[1]) * size) for row in book[name]] for name in ("bids", "asks"))
+        return bids, asks
+
     async def estimate(self, request: OrderRequest) -> Estimate | None:
         """Return what a market order would pay by the book of now; None where that is no book."""
-        size = float(self._market(request.symbol).get("contractSize") or 1.0)
-        book = await self._ask(self.client.fetch_order_book(request.symbol, LEVELS), "read", request.symbol)
-        sides = [[(float(row[0]), float(row[1]) * size) for row in book[name]] for name in ("bids", "asks")]
-        return estimated(request.side, request.quantity, *sides)
+        return estimated(request.side, request.quantity, *await self.book(request.symbol))
 
     async def balances(self) -> list[Balance]:
         """Return what the account has, of each currency it has any of."""

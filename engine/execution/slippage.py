@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Estimate", "estimated"]
+__all__ = ["Estimate", "Levels", "estimated"]
 
 Levels = Sequence[tuple[float, float]]  # price, quantity in base currency; the best first
 

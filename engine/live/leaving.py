@@ -38,10 +38,10 @@ class Leaving(Protecting):
         resting = [t for t in self.tickets.values() if t.leg in ("stop", "target") and t.live]
         if self.terms.spot and resting:
             return [action for ticket in resting for action in self._cancel(ticket)]
-        if self._attempts.get((self.ledger.number, "exit"), 0) - self._moved >= MOST_ATTEMPTS:
-            if time_ns < self.again_ns or not self.again_ns:
-                self.again_ns = self.again_ns or time_ns + 10 * SECOND
-                return [Said("error", self.name, f"the position was not left in {MOST_ATTEMPTS} attempts: look at it")]
+        often = self._attempts.get((self.ledger.number, "exit"), 0) - self._moved >= MOST_ATTEMPTS
+        if often and (time_ns < self.again_ns or not self.again_ns):
+            self.again_ns = self.again_ns or time_ns + 10 * SECOND
+            return [Said("error", self.name, f"the position was not left in {MOST_ATTEMPTS} attempts: look at it")]
         self.again_ns = 0
         return [self._exit(time_ns, price)]
 
