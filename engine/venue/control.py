@@ -27,12 +27,20 @@ class Control:
     venue : Venue
     lockstep : bool
         Whether bars are played on command.
+
+    Attributes
+    ----------
+    speed : float
+        Seconds of venue time a second; 0: bars are played on command.
+    clock : callable
+        Returns the venue's time in ms: between the halves of a bar it goes on where bars are played at a speed.
     """
 
     def __init__(self, venue: Venue, *, lockstep: bool) -> None:
         self.venue = venue
         self.lockstep = lockstep
         self.speed = 0.0
+        self.clock: Callable[[], int] = lambda: venue.time_ms
         self._symbols: list[str] = []
 
     def add_to(self, app: web.Application) -> None:
@@ -68,7 +76,7 @@ class Control:
                 if tape.opened or tape.shown:
                     one = tape.candle(tape.shown if tape.opened else tape.shown - 1)
                     candles[symbol] = [one.open_ms, one.open, one.high, one.low, one.close, one.volume]
-            told = {"time": self.venue.time_ms, "played": played, "speed": self.speed, "candles": candles}
+            told = {"time": self.clock(), "played": played, "speed": self.speed, "candles": candles}
             opened = any(tape.opened for tape in self.venue.tapes.values())
             return web.json_response(told | {"opened": opened})
 

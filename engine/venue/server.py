@@ -126,10 +126,15 @@ async def play(venue: Venue, speed: float, control: Control | None = None) -> No
     """
     if not speed > 0.0:
         raise Usage(f"venue: speed is {speed:g}, expected a number above 0")
-    if control is not None:
-        control.speed = speed
     loop = asyncio.get_running_loop()
     begin, first = loop.time(), venue.time_ms
+
+    def clock() -> int:
+        played_ms = first + int((loop.time() - begin) * 1000.0 * speed)
+        return min(max(venue.time_ms, played_ms), venue.time_ms + venue.length_ms - 1)
+
+    if control is not None:
+        control.speed, control.clock = speed, clock
     while venue.open_bar():
         await asyncio.sleep(max(0.0, begin + (venue.time_ms + venue.length_ms - first) / 1000.0 / speed - loop.time()))
         venue.close_bar()
