@@ -11,6 +11,7 @@ from typing import Final
 from engine.execution.redact import redact
 from engine.live.actions import (
     Action,
+    AmendOrder,
     CancelOrder,
     Decided,
     FetchCandles,
@@ -77,6 +78,9 @@ def told(action: Action) -> tuple[str, str]:
         return "info", f"{stop.symbol}: order: {what}"
     if isinstance(action, CancelOrder):
         return "info", f"{action.request.symbol}: cancel {action.request.client_id}"
+    if isinstance(action, AmendOrder):
+        one = action.request
+        return "info", f"{one.symbol}: move to {one.quantity:.12g} at {one.price:.12g} ({one.client_id})"
     if isinstance(action, Traded):
         return "info", f"{action.account}: trade closed by {action.reason}, profit {action.profit:,.2f}"
     if isinstance(action, Reconnect):
