@@ -21,7 +21,7 @@ from engine.live.actions import (
     Said,
     Traded,
 )
-from engine.live.loop import moment
+from engine.live.feeding import moment
 
 __all__ = ["BotLog"]
 

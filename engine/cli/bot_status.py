@@ -16,7 +16,7 @@ def show_status(found: dict[str, Any]) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    from engine.live.loop import moment
+    from engine.live.feeding import moment
 
     state = "runs" if found["running"] else "does not run"
     head = Text(f"{found['mode']}: {state} (process {found['pid']}), venue time {moment(found['time_ns'])}")

@@ -15,10 +15,10 @@ from engine.graph import Program
 from engine.live.risk_rule import RiskRule
 from engine.live.subaccount import Terms
 from engine.simulate import Costs
-from parquet_store.errors import Failed
+from parquet_store.errors import Failed, Usage
 from pipelines.candles import Candle
 
-__all__ = ["FORMAT", "FeedRule", "Placement", "Setup", "series_of"]
+__all__ = ["FORMAT", "FeedRule", "Placement", "Setup", "refuse_netting", "refuse_pairs", "series_of"]
 
 FORMAT = 3
 
@@ -150,3 +150,32 @@ class Setup:
             Terms(**data["terms"]),
             RiskRule.from_json(data["risk"]),
         )
+
+
+def refuse_pairs(setup: Setup) -> None:
+    """Refuse programs with a stop and a target where each would bind all that is held."""
+    for one in setup.placements:
+        if one.program.role("stop") is not None and one.program.role("target") is not None:
+            raise Usage(
+                f"{one.name}: a stop and a target at once, and this venue's spot market takes no pair of which "
+                "one cancels the other; trade it on perpetuals, or leave out one of the two"
+            )
+
+
+def refuse_netting(setup: Setup) -> None:
+    """Refuse programs of both sides on one contract, of which a venue holds one position for all of them.
+
+    Their orders would close each other's positions, and a stop of one would find nothing to reduce.
+    """
+    sides: dict[str, dict[str, str]] = {}
+    for one in setup.placements:
+        for role, side in (("entry", "long"), ("short_entry", "short")):
+            if one.program.role(role) is not None:
+                sides.setdefault(one.symbol, {}).setdefault(side, one.name)
+    placed = [one.symbol for one in setup.placements]
+    for symbol, found in sides.items():
+        if len(found) == 2 and placed.count(symbol) > 1:
+            raise Usage(
+                f"{symbol}: {found['long']} may be long and {found['short']} short, and the venue holds one position "
+                "for both; trade them on symbols or accounts of their own"
+            )
