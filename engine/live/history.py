@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from engine.execution.exchange import Exchange
 from engine.graph.together import Together
-from engine.live.node import candles_of
+from engine.live.streaming import candles_of
 from engine.risk.state import DEPTH
 from parquet_store import Store, Timeframe
 from parquet_store.errors import Failed, LockstepError, Usage
