@@ -32,6 +32,12 @@ _QUERY = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://[^\s?#\"']*)[?#][^\s\"'<>]
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{40,}")  # digests, tokens, listen keys; order ids and uuids are shorter
 _WORDS = re.compile(r"[A-Z]+(?:_[A-Z]+)+")  # a venue's name of an error, however long
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',]{8,}")
+_LEFT = (  # what is left of each, in this order
+    (_QUERY, rf"\1?{HIDDEN}"),
+    (_USER, rf"\1{HIDDEN}@"),
+    (_NAMED, rf"\1{HIDDEN}"),
+    (_BEARER, rf"\1 {HIDDEN}"),
+)
 
 
 def redact(text: str, secrets: Iterable[str] = (), longest: int = LONGEST) -> str:
@@ -59,10 +65,8 @@ def redact(text: str, secrets: Iterable[str] = (), longest: int = LONGEST) -> st
         text = text.replace(value, HIDDEN)
     if len(text) > READ:
         text = text[:READ].rpartition(" ")[0]
-    text = _QUERY.sub(rf"\1?{HIDDEN}", text)
-    text = _USER.sub(rf"\1{HIDDEN}@", text)
-    text = _NAMED.sub(rf"\1{HIDDEN}", text)
-    text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+    for pattern, left in _LEFT:
+        text = pattern.sub(left, text)
     text = _LONG.sub(lambda found: found[0] if _WORDS.fullmatch(found[0]) else HIDDEN, text)
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 3] + "..."

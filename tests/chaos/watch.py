@@ -86,7 +86,7 @@ class Watch:
         if ticket.leg != "entry":
             return
         self.entered += 1
-        self.asked[key] = max(self.asked[key], request.quantity)
+        self.asked[key] = max(self.asked[key], 1.0 * request.quantity)  # a number of its own: see near.copied
         for low, high, day in self._days():
             now = world.clock.true_ns() // 1_000_000 // DAY_MS
             unsure = 1.15 if world.killed else 1.05  # the equity of a midnight the process did not see is not known
