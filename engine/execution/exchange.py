@@ -2,45 +2,37 @@
 
 One client, one venue, one account.  CCXT repeats nothing by itself here: whether a call may be made again is decided
 where it is known what the call was.  Prices and quantities are rounded to what the market takes before they are sent,
-quantities down, so that an order is never larger than it was asked for.
+quantities down, so that an order is never larger than it was asked for.  The connection itself is in
+`engine.execution.connection`, what is no order in `engine.execution.market_data` and `engine.execution.account_data`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextvars import ContextVar
-from types import TracebackType
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from engine.execution import coinbase, okx, usdm
-from engine.execution.answers import balance_of, fill_of, quote_of, report_of, rules_of
-from engine.execution.contracts import in_base, to_base, to_contracts
-from engine.execution.orders import Balance, Fill, MarketRules, OrderReport, OrderRequest, Payment, Quote
-from engine.execution.outcome import Call, Refused, Told, outcome_as, outcome_of
-from engine.execution.rights import KeyRights, rights_of
-from engine.execution.slippage import Estimate, Levels, estimated
-from engine.execution.trade_candles import TradeCandles
-from parquet_store.errors import Failed, Halt, Refuse, Usage, unknown
+from engine.execution.account_data import AccountData
+from engine.execution.answers import fill_of, report_of, rules_of
+from engine.execution.contracts import in_base, to_contracts
+from engine.execution.orders import Fill, OrderReport, OrderRequest
+from engine.execution.outcome import Refused, Told, outcome_as
+from parquet_store.errors import Refuse, Usage
 
 __all__ = ["Exchange"]
 
 # how a venue is asked for an order by our id, and for executions by its own
 BY_CLIENT_ID: Final = {"binance": "origClientOrderId", "binanceusdm": "origClientOrderId", "okx": "clOrdId"}
 BY_ORDER_ID: Final = {"binance": "orderId", "binanceusdm": "orderId", "okx": "ordId", "coinbase": "order_ids"}
-FUNDED: Final = ("binanceusdm", "okx")
 RULES_S: Final = 60.0  # between two questions for the rules of markets
-LEVELS: Final = 50  # of a book that an order is walked through
-PAUSES_S: Final = (0.5, 2.0)  # between tries to reach a venue
-WRITTEN: ContextVar[asyncio.Future[Any] | None] = ContextVar("WRITTEN", default=None)  # before a task's requests leave
 AMENDS: Final = ("binanceusdm", "okx")
 TRIGGERS: Final = {"stop": "stopLossPrice", "stop_limit": "stopLossPrice", "take_profit": "takeProfitPrice"}
 
 
-class Exchange:
+class Exchange(AccountData):
     """A venue, ready to be asked.
 
     Parameters
@@ -52,234 +44,9 @@ class Exchange:
     """
 
     def __init__(self, client: Any, secrets: tuple[str, ...] = ()) -> None:
-        self.client, self.venue = client, str(client.id)
-        self._send, client.fetch = client.fetch, self._leave
-        self._secrets = secrets
+        super().__init__(client, secrets)
         self._doubted = False  # whether an order was refused since the markets' rules were asked for
         self._asked_s = 0.0
-        self._built: dict[tuple[str, str], TradeCandles] = {}
-        self._algos: okx.Orders | usdm.Orders | None = None  # where an order that waits for a price has another id
-        if self.venue == "okx":
-            self._algos = okx.Orders(client, self._ask)
-        elif self.venue == "binanceusdm":
-            self._algos = usdm.Orders(client, self._ask)
-
-    async def __aenter__(self) -> Exchange:
-        what = ""
-        for pause_s in (*PAUSES_S, 0.0):
-            try:
-                await self._ask(self.client.load_markets(reload=bool(what)), "read")
-            except Told as error:
-                if error.outcome.meaning not in ("retry", "refuse"):
-                    await self.client.close()
-                    raise
-                what = error.outcome.message.rpartition("; ")[0]
-            else:
-                if self.client.markets:
-                    return self
-                what = f"{self.venue}: its answer names no market"
-            await asyncio.sleep(pause_s)
-        await self.client.close()
-        raise Failed(f"{what}: it cannot be reached: look at the network, the URLs under [venue] and its status page")
-
-    @contextlib.contextmanager
-    def after(self, written: asyncio.Future[Any] | None) -> Iterator[None]:
-        """Prepare what is asked in this block at once, and let it leave when something is written, else never."""
-        token = WRITTEN.set(written)
-        try:
-            yield
-        finally:
-            WRITTEN.reset(token)
-
-    async def _leave(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-        """Send a request that CCXT has signed."""
-        written = WRITTEN.get()
-        if written is not None:
-            if not written.done():
-                await asyncio.wait([written])
-            written.result()
-        return await self._send(url, method, headers, body)
-
-    async def reconnect(self) -> None:
-        """Close every stream, so that whoever watches one hears that it was cut, and connects anew."""
-        from ccxt.base.errors import NetworkError
-
-        known = self.client.clients
-        for url, stream in list(known.items()):
-            known.pop(url, None)  # first: whoever is told watches again at once, and must not find this one
-            stream.reset(NetworkError(f"{self.venue}: the stream was silent and is made anew"))
-            await stream.close()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._algos is not None:
-            await self._algos.close()
-        await self.client.close()
-
-    async def ahead_ns(self) -> int:
-        """Return how far the venue's clock is ahead of this machine's."""
-        before = time.time_ns()
-        asked = coinbase.time_ms(self.client) if self.venue == "coinbase" else self.client.fetch_time()
-        told_ms = await self._ask(asked, "read")
-        after = time.time_ns()
-        return int(told_ms) * 1_000_000 - (before + after) // 2
-
-    @property
-    def adjusted_ns(self) -> int:
-        """How far the venue's clock was ahead when the client set its own by it; requests are dated by that."""
-        return -int(self.client.options.get("timeDifference") or 0) * 1_000_000
-
-    async def rights(self) -> KeyRights:
-        """Return what the key may do besides trading."""
-        return await rights_of(self.client, lambda call: self._ask(call, "read"))
-
-    @property
-    def throttled(self) -> bool:
-        """Whether the venue's limits are kept to: those of one on this machine need not be."""
-        return bool(self.client.enableRateLimit)
-
-    @property
-    def has_dead_man(self) -> bool:
-        """Whether the venue cancels orders by itself once it is not told any more that somebody is there."""
-        return self.venue == "okx"
-
-    async def still_here(self, seconds: int) -> None:
-        """Have the venue cancel what waits in its book if it is not told again within so long; 0: never.
-
-        On OKX stops and targets are algo orders, and stay.
-        """
-        await self._ask(self.client.privatePostTradeCancelAllAfter({"timeOut": str(seconds)}), "read")
-
-    async def set_leverage(self, symbol: str, leverage: float) -> None:
-        """Set the largest notional over margin of a perpetual; a whole number, rounded up."""
-        market = self._market(symbol)
-        if not market["spot"]:
-            await self._ask(self.client.set_leverage(math.ceil(leverage), symbol), "read", symbol)
-
-    def timeframe_known(self, timeframe: str) -> None:
-        """Refuse a timeframe the venue has no candles of.
-
-        Raises
-        ------
-        Usage
-        """
-        known = self.client.timeframes or {}
-        if timeframe not in known:
-            raise unknown("timeframe", timeframe, known)
-
-    def rules(self, symbol: str) -> MarketRules:
-        """Return what the venue asks of an order in a market.
-
-        Raises
-        ------
-        Usage
-            The venue has no such market.
-        """
-        return rules_of(self._market(symbol))
-
-    async def candles(
-        self,
-        symbol: str,
-        timeframe: str,
-        since_ms: int | None = None,
-        most: int = 500,
-        until_ms: int | None = None,
-    ) -> list[Any]:
-        """Return candles as [open time in ms, open, high, low, close, volume], oldest first; the last may be forming.
-
-        Parameters
-        ----------
-        symbol, timeframe : str
-        since_ms : int, optional
-            The open time of the first one; the latest ones if not given.
-        most : int
-        until_ms : int, optional
-            The open time of the last one wanted: where an answer holds few, no more are asked for.  Later ones may be
-            given all the same.
-        """
-        self._market(symbol)
-        if self.venue == "coinbase" and since_ms is not None:
-            reader = self._reader(symbol)
-            return await coinbase.candles(reader, self.client, symbol, timeframe, since_ms, most, until_ms)
-        if self.venue == "okx" and since_ms is not None:
-            return await okx.candles(self._reader(symbol), self.client, symbol, timeframe, since_ms, most, until_ms)
-        found: list[Any] = await self._ask(self.client.fetch_ohlcv(symbol, timeframe, since_ms, most), "read", symbol)
-        return found
-
-    async def watch_candles(self, symbol: str, timeframe: str) -> list[Any]:
-        """Wait for news of a candle; return the candles that changed, the newest last.
-
-        Where the venue streams no candles they are built of its trades, and those of which trades were missed are
-        asked for by REST.
-        """
-        self._market(symbol)
-        if not self.client.has["watchOHLCV"]:
-            return await self._watch_built(symbol, timeframe)
-        found: list[Any] = await self._ask(self.client.watch_ohlcv(symbol, timeframe), "read", symbol)
-        return found
-
-    async def _watch_built(self, symbol: str, timeframe: str) -> list[Any]:
-        built = self._built.setdefault((symbol, timeframe), TradeCandles(timeframe))
-        while True:
-            kept = self.client.trades.get(symbol)  # CCXT signals nobody who was not waiting
-            if kept and built.misses(kept[-1]):
-                built.take(kept)
-            elif built.due_ms is None:
-                built.take(await self._ask(self.client.watch_trades(symbol), "read", symbol))
-            if built.due_ms is not None:
-                built.answered(await self.candles(symbol, timeframe, built.due_ms))
-            if rows := built.changed():
-                return rows
-
-    async def quote(self, symbol: str) -> Quote:
-        """Return the best prices of the order book."""
-        self._market(symbol)
-        return quote_of(symbol, await self._ask(self.client.fetch_order_book(symbol, 5), "read", symbol))
-
-    async def book(self, symbol: str) -> tuple[Levels, Levels]:
-        """Return the levels of the order book in base currency: bids, asks, the best first."""
-        size = float(self._market(symbol).get("contractSize") or 1.0)
-        book = await self._ask(self.client.fetch_order_book(symbol, LEVELS), "read", symbol)
-        bids, asks = ([(float(row[0]), float(row[1]) * size) for row in book[name]] for name in ("bids", "asks"))
-        return bids, asks
-
-    async def estimate(self, request: OrderRequest) -> Estimate | None:
-        """Return what a market order would pay by the book of now; None where that is no book."""
-        return estimated(request.side, request.quantity, *await self.book(request.symbol))
-
-    async def balances(self) -> list[Balance]:
-        """Return what the account has, of each currency it has any of."""
-        return balance_of(await self._ask(self.client.fetch_balance(), "read"))
-
-    async def holdings(self, symbols: Sequence[str]) -> dict[str, float]:
-        """Return what the account holds of some symbols, whoever bought it: base currency, negative when short."""
-        if not symbols:
-            return {}
-        if not self._market(symbols[0]).get("contract"):
-            has = {one.currency: one.free + one.used for one in await self.balances()}
-            return {symbol: has.get(self._market(symbol)["base"], 0.0) for symbol in symbols}
-        rows = await self._ask(self.client.fetch_positions(list(symbols)), "read")
-        found = dict.fromkeys(symbols, 0.0)
-        for row in rows:
-            if row["symbol"] in found and row.get("contracts"):
-                size = float(self._market(row["symbol"]).get("contractSize") or 1.0)
-                held = to_base(float(row["contracts"]), size)
-                found[row["symbol"]] += -held if row.get("side") == "short" else held
-        return found
-
-    async def funding(self, since_ms: int) -> list[Payment]:
-        """Return the funding that was paid or taken since a moment, oldest first."""
-        rows = await self._ask(self.client.fetch_funding_history(None, since_ms), "read")
-        return [
-            Payment(str(row["id"]), row["symbol"], float(row["amount"]), int(row["timestamp"]) * 1_000_000)
-            for row in rows
-        ]
-
-    @property
-    def pays_funding(self) -> bool:
-        """Whether the venue's markets here are perpetuals whose funding it tells."""
-        return self.venue in FUNDED and bool(self.client.has.get("fetchFundingHistory"))
 
     async def place(self, request: OrderRequest) -> OrderReport:
         """Send an order, once.
@@ -467,13 +234,6 @@ class Exchange:
         """Whether the venue streams executions."""
         return bool(self.client.has.get("watchMyTrades"))
 
-    def _market(self, symbol: str) -> dict[str, Any]:
-        markets: dict[str, Any] = self.client.markets or {}
-        if symbol not in markets:
-            raise unknown("symbol", symbol, markets)
-        market: dict[str, Any] = markets[symbol]
-        return market
-
     def _fit(self, request: OrderRequest, market: dict[str, Any]) -> tuple[float, float | None]:
         """Return quantity and price as the market takes them; what it does not take is told as its own refusal is."""
         try:
@@ -520,23 +280,6 @@ class Exchange:
             return [row for page in reversed(found) for row in page]
         rows: list[Any] = await self._ask(call(symbol, since_ms, None, params or {}), "read", symbol)
         return rows
-
-    def _reader(self, symbol: str, client_id: str = "") -> Callable[[Awaitable[Any]], Awaitable[Any]]:
-        def ask(call: Awaitable[Any]) -> Awaitable[Any]:
-            return self._ask(call, "read", symbol, client_id)
-
-        return ask
-
-    async def _ask(self, call: Awaitable[Any], kind: Call, symbol: str = "", client_id: str = "") -> Any:
-        try:
-            return await call
-        except Halt:  # what had to be written before cannot be: nothing has left
-            raise
-        except Exception as error:  # noqa: BLE001  (a fault of the program is told too: it stops trading)
-            headers = getattr(self.client, "last_response_headers", None)
-            now_ns = self.client.milliseconds() * 1_000_000
-            told = outcome_of(error, kind, self.venue, symbol, client_id, self._secrets, headers, now_ns).failure()
-        raise told  # outside of the except block: the first error's text holds signatures
 
 
 def round_down(step: Callable[[str, float], str], symbol: str, quantity: float, least: float) -> float:

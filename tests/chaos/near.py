@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from engine.execution.exchange import WRITTEN, Exchange
+from engine.execution.connection import WRITTEN
+from engine.execution.exchange import Exchange
 from engine.execution.orders import Balance, Fill, OrderReport, OrderRequest, Payment, Quote
 from engine.execution.outcome import Refused, outcome_of
 from engine.execution.slippage import Estimate, estimated
