@@ -151,6 +151,9 @@ class Asking:
                     call = "amend"
                     approved(request)
                     await self._afford(request, 1)
+                    if why := self.unwanted(request.client_id):  # it goes no nearer to a fill
+                        self.put(CallFailed(request.client_id, call, "refuse", why, self.clock.now_ns()))
+                        return
                     with venue.after(written):
                         await venue.amend(request, action.venue_id)
                     call = "find"
