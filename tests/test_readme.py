@@ -126,6 +126,13 @@ def test_quoted_figures_of_the_live_loop_are_those_of_the_results() -> None:
     assert f"of it {pair(inner, 1.0, 0)} us are from the bar to the decision" in README
     assert f"{peers['pandas-ta-classic, 500 candles anew']['p50'] / 1e3:.0f} ms for pandas-ta-classic" in README
     assert f"took {live['a Python loop of 100']['p50']:.0f} us" in README
+    review, disk = live["decision and review, 100 positions open, all limits"], live["an entry on the disk (fsync)"]
+    assert review["p99"] < 50.0
+    assert f"with 100 positions open takes {pair(review, 1.0, 0)} us, its decision included" in README
+    assert f"is on the disk after {pair(disk, 1.0, 0)} us" in README
+    slowest = max(one["seconds"] for one in live["kill switch to flat, 20 positions and stops"])
+    assert slowest < 1.0
+    assert f"leaves 20 positions and their stops in {slowest * 1e3:.0f} ms" in README
     advance = json.loads((results / "bench_advance.json").read_text())["microseconds"]
     ten, all_nodes = (advance[name]["1000 symbols"] for name in ("ten nodes", "mean_reversion"))
     assert f"ten nodes each: {pair(ten, 1.0, 0)} us" in README
@@ -141,3 +148,12 @@ def test_quoted_figures_of_the_matrix_are_those_of_the_results() -> None:
     count = f"{found['scenarios']:,} scenarios of {found['kinds']} kinds of faults"
     came = f"{found['recovered']:,} recovered, {found['halted']:,} halted safely, {found['violated']} with"
     assert f"{count}, {came}" in README
+
+
+def test_quoted_figures_of_the_soak_are_those_of_the_results() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "soak.json").read_text())
+    assert found["hours"] == 72
+    assert abs(found["growth"]) <= 0.02
+    assert [found[name] for name in ("broken", "warnings", "tasks_left", "files_left")] == [[], [], 0, 0]
+    count = f"{found['faults']:,} faults of {found['kinds']} kinds, {found['entries']:,} entries"
+    assert f"72 simulated hours, {count}, memory {found['growth']:+.1%}" in README

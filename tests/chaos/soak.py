@@ -48,7 +48,8 @@ class Soak(World):
     sizes : list of int
         Bytes that the run's own code holds at each full hour, without the closed trades: 80 bytes each.
     early, late : list of int
-        The same every few minutes of a round, from the second hour on and up to the end.
+        The same every few minutes of a round: of the third, before which what is kept of the past is not whole yet, and
+        of the last.
     armed_so_far : int
         Faults armed.
     rearmed : int
@@ -71,7 +72,7 @@ class Soak(World):
         if tracemalloc.is_tracing() and k:
             if k % HOUR == 0:
                 self.sizes.append(self._held())
-            for first, found in ((HOUR, self.early), (self.case.bars - ROUND, self.late)):
+            for first, found in ((2 * ROUND, self.early), (self.case.bars - ROUND, self.late)):
                 if first <= k < first + ROUND and k % STEP == 0:
                     found.append(self._held())
         if k < self.case.bars and self.draw.random() < 0.3:
@@ -123,8 +124,8 @@ def soaked(hours: int, seed: int = 1) -> dict[str, Any]:
         "entries": outcome.entries,
         "fills": outcome.fills,
         "journal_entries": entries,
-        "bytes_second_hour": early,
-        "bytes_last_hour": late,
+        "bytes_third_round": early,
+        "bytes_last_round": late,
         "bytes_each_hour": world.sizes,
         "growth": round(late / early - 1.0, 4),
         "tasks_left": sum(1 for one in gc.get_objects() if isinstance(one, asyncio.Task) and not one.done()),

@@ -10,7 +10,7 @@ pytest.importorskip("ccxt")
 
 
 def test_hours_of_faults_leave_nothing_behind() -> None:
-    found = soaked(3)
+    found = soaked(4)
     assert found["broken"] == []
     assert (found["tasks_left"], found["files_left"], found["warnings"]) == (0, 0, [])
     assert found["faults"] > 30
