@@ -191,11 +191,10 @@ def _run(settings: BotSettings, *, yes: bool, bars: int | None, json: bool) -> N
     from engine.settings import load_credentials
 
     credentials = None
-    hidden: list[str] = []
+    hidden: tuple[str, ...] = ()
     if settings.mode != "paper":
         credentials = load_credentials(settings.venue.name, settings.venue.keys_from)
-        parts = (credentials.key, credentials.secret, credentials.password)
-        hidden = [part.reveal() for part in parts if part is not None]
+        hidden = credentials.revealed()
     log = BotLog(settings.log_level, hidden)
     log.say(f"{settings.mode}: starts at {settings.venue.name} {settings.venue.market}, process {os.getpid()}")
     running = run_bot(settings, yes=yes, say=log.say, credentials=credentials, bars=bars, listener=lambda _: log.heard)

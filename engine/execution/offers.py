@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from engine.execution.client import client_of
 from engine.execution.exchange import Exchange
 from engine.execution.routing import Offer
-from engine.settings import BotSettings, Credentials, load_credentials
+from engine.settings import BotSettings, load_credentials
 from parquet_store.errors import Failed, Usage
 
 __all__ = ["fetch_offers"]
@@ -51,7 +51,8 @@ async def _offer(settings: BotSettings, symbol: str, side: str, fees: Mapping[st
     name = settings.venue.name
     credentials = load_credentials(name, settings.venue.keys_from) if funded else None
     async with contextlib.AsyncExitStack() as stack:
-        exchange = await stack.enter_async_context(Exchange(client_of(settings, credentials), _hidden(credentials)))
+        hidden = () if credentials is None else credentials.revealed()
+        exchange = await stack.enter_async_context(Exchange(client_of(settings, credentials), hidden))
         rules = exchange.rules(symbol)
         bids, asks = await exchange.book(symbol)
         if not bids or not asks or not 0.0 < bids[0][0] < asks[0][0]:
@@ -69,10 +70,3 @@ async def _offer(settings: BotSettings, symbol: str, side: str, fees: Mapping[st
         taken = min(amount, left / (price * (1.0 + fee)))
         most, left = most + taken, left - taken * price * (1.0 + fee)
     return Offer(name, levels, fee, *limits, most)
-
-
-def _hidden(credentials: Credentials | None) -> tuple[str, ...]:
-    if credentials is None:
-        return ()
-    parts = (credentials.key, credentials.secret, credentials.password)
-    return tuple(part.reveal() for part in parts if part is not None)

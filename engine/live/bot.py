@@ -114,8 +114,7 @@ async def run_bot(
     elif credentials is None:
         credentials = load_credentials(settings.venue.name, settings.venue.keys_from)
     if credentials is not None:
-        parts = (credentials.key, credentials.secret, credentials.password)
-        hidden = tuple(part.reveal() for part in parts if part is not None)
+        hidden = credentials.revealed()
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(Journal(settings.journal))
         trader = await stack.enter_async_context(Exchange(client_of(settings, credentials), hidden))

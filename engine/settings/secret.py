@@ -82,6 +82,11 @@ class Credentials:
     secret: Secret
     password: Secret | None
 
+    def revealed(self) -> tuple[str, ...]:
+        """Return all of them as they are, for what keeps them out of messages."""
+        parts = (self.key, self.secret, self.password)
+        return tuple(part.reveal() for part in parts if part is not None)
+
 
 def credential_names(venue: str) -> tuple[str, ...]:
     """Return the names a venue's keys have in the environment and in the keyring: ``LOCKSTEP_OKX_KEY`` and so on."""
