@@ -75,7 +75,8 @@ class Entering(Leaving):
                     actions.append(FindOrder(ticket.request))
         if entry is not None and entry.look_ns and time_ns >= entry.look_ns:
             if time_ns >= entry.until_ns:
-                return self._ended(entry, "expired", time_ns)
+                crosses = self.terms.cross and not self.halted and self._leaving < 0
+                return self._next(entry, time_ns) if crosses else self._ended(entry, "expired", time_ns)
             return [*actions, *self._look(entry, time_ns)]
         return [*actions, FetchQuote(self.symbol)] if due else actions
 

@@ -133,6 +133,18 @@ def test_an_order_that_may_only_rest_begins_at_its_side_and_waits_where_it_would
     assert placed.quantity == pytest.approx(played.account.entry.wanted), "a better price buys no more"
 
 
+@pytest.mark.parametrize("cross", [True, False])
+def test_what_could_never_rest_crosses_at_the_deadline_or_is_given_up(cross: bool) -> None:
+    played = entering(chase_ns=10 * SECOND, post_only=True, cross=cross)
+    close = played.account.entry.close
+    after = [one for _ in range(7) for one in quoted(played, close, aside=0.0)]
+    placed = [one.request for one in after if isinstance(one, PlaceOrder) and not one.request.reduce_only]
+    assert {one.kind for one in placed[:-1]} == {"limit"}
+    assert placed[-1].kind == ("market" if cross else "limit")
+    assert played.account.entry is None
+    assert (played.venue.position > 0.0) is cross
+
+
 def test_what_fills_at_once_or_not_is_followed_by_the_market_where_that_is_asked_for() -> None:
     played = entering(time_in_force="ioc", cross=True)
     (first,) = played.venue.orders.values()
